@@ -1,0 +1,55 @@
+# How memmap's targets are made: one place for the flags of the house, and a word for each kind of target.
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+# memmap_flags: warnings, assertions and sanitizers, for everything that is compiled here.
+add_library(memmap_flags INTERFACE)
+target_compile_options(memmap_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
+  $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
+  # The house uses a few GNU extensions (statement expressions, zero-length tails) on purpose.
+  $<$<C_COMPILER_ID:Clang>:-Wno-gnu>)
+target_compile_definitions(memmap_flags INTERFACE _GNU_SOURCE MEMMAP_CHECK=${MEMMAP_CHECK})
+target_include_directories(memmap_flags INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>)
+if(MEMMAP_SANITIZE)
+  target_compile_options(memmap_flags INTERFACE
+    -fsanitize=${MEMMAP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(memmap_flags INTERFACE -fsanitize=${MEMMAP_SANITIZE})
+endif()
+
+# memmap_floor(NAME SOURCES ... [LIBS ...]): one floor of the library, as objects.
+# A floor's private headers (internal.h) are seen by the floors above it through src/ only by their
+# full name, so that an include that goes up can be read off the line.
+function(memmap_floor name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
+  add_library(floor_${name} OBJECT ${arg_SOURCES})
+  set_target_properties(floor_${name} PROPERTIES
+    POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
+  target_link_libraries(floor_${name} PRIVATE memmap_flags ${arg_LIBS})
+  set_property(GLOBAL APPEND PROPERTY MEMMAP_FLOORS floor_${name})
+  set_property(GLOBAL APPEND PROPERTY MEMMAP_FLOOR_LIBS ${arg_LIBS})
+endfunction()
+
+# memmap_test(NAME SOURCES ... [LIBS ...] [LABELS ...] [ARGS ...] [TIMEOUT s]): a cmocka program that
+# CTest runs as NAME. Exit status 77 means skipped; the program says why.
+function(memmap_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS" ${ARGN})
+  string(REPLACE "/" "_" target "test_${name}")
+  add_executable(${target} ${arg_SOURCES})
+  target_link_libraries(${target} PRIVATE memmap_flags memmap_static PkgConfig::CMOCKA ${arg_LIBS})
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/src)
+  add_test(NAME ${name} COMMAND ${target} ${arg_ARGS})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES
+    SKIP_RETURN_CODE 77 TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+endfunction()

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One address space: what Linux calls an mm.
+ *
+ * The address space keeps VMAs (what was asked for): a segment set over addresses with gap tracking,
+ * each VMA a range with its flags and what it maps. Every memory system call has a function here that
+ * does what Linux does: the same checks in the same order, the same result or errno, the same
+ * resulting VMAs, split and merged where Linux splits and merges, and the same text of
+ * /proc/PID/maps, byte for byte.
+ *
+ * What is mapped is given through the interfaces of <memmap/memmap.h>: a Mappable is the inode (its
+ * pages, shared by everybody who maps them, and the reverse map of who does), a MappingIdentity is
+ * the open file (what keeps it alive and how it is named in maps). The address space is a
+ * MappingSpace: it tells each Mappable of every mapping that comes, goes or moves.
+ *
+ * Functions that stand for a system call take its raw arguments and return what it returns: a
+ * non-negative result or a negative errno. They never panic on any argument, and unless said
+ * otherwise a failed call has changed nothing. Where Linux itself leaves a failed call half done
+ * (mprotect over a hole), so does memmap, and says so.
+ *
+ * Units:    addresses, lengths and offsets are bytes; ranges are half-open
+ * Locking:  an address space is thread-compatible: readers may be concurrent, a writer needs
+ *           exclusion
+ */
+#ifndef MEMMAP_MM_H
+#define MEMMAP_MM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <memmap/allocator.h>
+#include <memmap/api.h>
+#include <memmap/arch.h>
+#include <memmap/memmap.h>
+#include <memmap/range.h>
+
+MEMMAP_BEGIN_DECLS
+
+/* ---- VMAs ---- */
+
+/* VMA flags: the bits of Linux's vm_flags that a user can see or that decide merging. */
+#define MEMMAP_VM_READ       UINT64_C(0x00000001)
+#define MEMMAP_VM_WRITE      UINT64_C(0x00000002)
+#define MEMMAP_VM_EXEC       UINT64_C(0x00000004)
+#define MEMMAP_VM_SHARED     UINT64_C(0x00000008)
+#define MEMMAP_VM_MAYREAD    UINT64_C(0x00000010)
+#define MEMMAP_VM_MAYWRITE   UINT64_C(0x00000020)
+#define MEMMAP_VM_MAYEXEC    UINT64_C(0x00000040)
+#define MEMMAP_VM_MAYSHARE   UINT64_C(0x00000080) /* prints as 's'; set where the mapping is shared */
+#define MEMMAP_VM_GROWSDOWN  UINT64_C(0x00000100)
+#define MEMMAP_VM_PFNMAP     UINT64_C(0x00000400)
+#define MEMMAP_VM_LOCKED     UINT64_C(0x00002000)
+#define MEMMAP_VM_IO         UINT64_C(0x00004000)
+#define MEMMAP_VM_SEQ_READ   UINT64_C(0x00008000)
+#define MEMMAP_VM_RAND_READ  UINT64_C(0x00010000)
+#define MEMMAP_VM_DONTCOPY   UINT64_C(0x00020000)
+#define MEMMAP_VM_DONTEXPAND UINT64_C(0x00040000)
+#define MEMMAP_VM_LOCKONFAULT UINT64_C(0x00080000)
+#define MEMMAP_VM_ACCOUNT    UINT64_C(0x00100000)
+#define MEMMAP_VM_NORESERVE  UINT64_C(0x00200000)
+#define MEMMAP_VM_HUGETLB    UINT64_C(0x00400000)
+#define MEMMAP_VM_SYNC       UINT64_C(0x00800000)
+#define MEMMAP_VM_WIPEONFORK UINT64_C(0x02000000)
+#define MEMMAP_VM_DONTDUMP   UINT64_C(0x04000000)
+#define MEMMAP_VM_MIXEDMAP   UINT64_C(0x10000000)
+#define MEMMAP_VM_HUGEPAGE   UINT64_C(0x20000000)
+#define MEMMAP_VM_NOHUGEPAGE UINT64_C(0x40000000)
+#define MEMMAP_VM_MERGEABLE  UINT64_C(0x80000000)
+#define MEMMAP_VM_DROPPABLE  (UINT64_C(1) << 40)
+#define MEMMAP_VM_SEALED     (UINT64_C(1) << 42)
+
+/*
+ * One VMA, as it is shown to and taken from the embedding program.
+ *
+ * `identity` and `mappable` are both NULL for private anonymous memory. Otherwise `identity` is the
+ * open file: two VMAs of one file merge only when they have the same one.
+ */
+struct memmap_vma {
+	struct memmap_addr_range range;
+	uint64_t flags;                         /* MEMMAP_VM_* */
+	struct memmap_mapping_identity *identity;
+	struct memmap_mappable *mappable;
+	uint64_t offset;                        /* into `mappable`; for anonymous memory Linux's vm_pgoff
+	                                           in bytes: the address where it was first mapped */
+	const char *name;                       /* a special mapping's name ("[vdso]"), else NULL; must
+	                                           outlive the address space (a string constant) */
+	uint64_t anon_vma;                      /* identity of its anonymous pages' owner; 0: it never
+	                                           had any. Differing owners keep neighbours apart */
+	bool fork_child;                        /* its anon_vma came over a fork: it merges with nothing
+	                                           that has none */
+};
+
+/* ---- Layout, limits and facts from outside ---- */
+
+/* Where things go. memmap_mm_layout_default() fills in x86-64 Linux's values without randomisation. */
+struct memmap_mm_layout {
+	uint64_t min_addr;         /* vm.mmap_min_addr, rounded up to a page */
+	uint64_t task_size;        /* the end of user addresses: 0x7ffffffff000 */
+	uint64_t mmap_base;        /* where the top-down search begins */
+	uint64_t mmap_legacy_base; /* where the bottom-up search begins */
+	bool bottom_up;            /* the legacy layout: search bottom-up first */
+	uint64_t start_brk, brk;   /* the heap; brk is the break now */
+	uint64_t start_stack;      /* within the VMA that maps prints as [stack] */
+	uint64_t start_code, end_code, start_data, end_data;
+	uint64_t stack_guard_gap;  /* bytes kept clear below a VMA that grows down: 1 MiB */
+	bool vsyscall;             /* maps ends with the [vsyscall] line */
+};
+
+/* Resource limits and capabilities that decide results. memmap_mm_limits_default() has no limits. */
+struct memmap_mm_limits {
+	uint64_t address_space;     /* RLIMIT_AS; UINT64_MAX: unlimited, as in all of these */
+	uint64_t data, data_max;    /* RLIMIT_DATA, soft and hard */
+	uint64_t stack;             /* RLIMIT_STACK */
+	uint64_t memlock;           /* RLIMIT_MEMLOCK */
+	uint32_t max_map_count;     /* vm.max_map_count */
+	int overcommit;             /* vm.overcommit_memory: 0 heuristic, 1 always, 2 never */
+	uint64_t overcommit_pages;  /* the most pages that one request may account (heuristic) */
+	bool cap_ipc_lock;          /* may lock beyond `memlock` */
+	bool cap_sys_rawio;         /* may map below min_addr */
+	bool read_implies_exec;     /* personality(READ_IMPLIES_EXEC) */
+};
+
+/* What the address space must ask of whoever holds the real pages. All may be NULL. */
+struct memmap_mm_hooks {
+	void *context;
+	/*
+	 * Has any page of `ar` (page-aligned, within one private VMA) ever been made anonymous, as by a
+	 * write fault? Linux's merging and accounting depend on it. Asked only when it matters, and never
+	 * again once answered with true. NULL: only memmap_mm_note_anonymous() tells.
+	 */
+	bool (*has_anonymous)(void *context, struct memmap_addr_range ar);
+	/* A random number below `bound` (a power of two); NULL: 0. MAP_32BIT places at random. */
+	uint64_t (*random)(void *context, uint64_t bound);
+};
+
+struct memmap_mm_options {
+	const struct memmap_allocator *allocator;   /* NULL: the default */
+	struct memmap_mm_layout layout;
+	struct memmap_mm_limits limits;
+	struct memmap_mm_hooks hooks;
+	struct memmap_context *context;             /* handed to every Mappable and MappingIdentity */
+};
+
+MEMMAP_API void memmap_mm_layout_default(struct memmap_mm_layout *layout);
+MEMMAP_API void memmap_mm_limits_default(struct memmap_mm_limits *limits);
+
+/* ---- Life ---- */
+
+struct memmap_mm;
+
+/**
+ * Make an empty address space.
+ *
+ * Returns:     0
+ *              -EINVAL  the layout contradicts itself
+ *              -ENOMEM
+ */
+MEMMAP_API int memmap_mm_create(const struct memmap_mm_options *options, struct memmap_mm **out);
+
+/** Unmap everything (every Mappable is told) and free the address space. NULL is ignored. */
+MEMMAP_API void memmap_mm_release(struct memmap_mm *mm);
+
+/**
+ * Duplicate an address space, as fork(2) does.
+ *
+ * VMAs marked DONTFORK are left out; locks are not inherited; anonymous pages' owners are marked as
+ * inherited. Every Mappable is told of the copies.
+ *
+ * Returns:     0, -ENOMEM
+ * On failure:  nothing has changed
+ */
+MEMMAP_API int memmap_mm_fork(struct memmap_mm *parent, const struct memmap_mm_hooks *hooks,
+			      struct memmap_mm **child);
+
+/**
+ * Empty an address space and give it a new layout, as execve(2) does. Limits and hooks stay.
+ * Future locking (mlockall(MCL_FUTURE)) is forgotten.
+ *
+ * Returns:     0, -EINVAL (the layout contradicts itself)
+ */
+MEMMAP_API int memmap_mm_exec(struct memmap_mm *mm, const struct memmap_mm_layout *layout);
+
+MEMMAP_API struct memmap_mm_layout memmap_mm_get_layout(const struct memmap_mm *mm);
+MEMMAP_API int memmap_mm_set_layout(struct memmap_mm *mm, const struct memmap_mm_layout *layout);
+MEMMAP_API struct memmap_mm_limits memmap_mm_get_limits(const struct memmap_mm *mm);
+MEMMAP_API void memmap_mm_set_limits(struct memmap_mm *mm, const struct memmap_mm_limits *limits);
+
+/** The address space as Mappables know it. */
+MEMMAP_API struct memmap_mapping_space *memmap_mm_mapping_space(struct memmap_mm *mm);
+
+/* ---- System calls ---- */
+
+/* An open file, as mmap(2) sees it. */
+struct memmap_mmap_file {
+	struct memmap_mapping_identity *identity; /* the open file */
+	struct memmap_mappable *mappable;         /* the inode */
+	bool readable, writable;                  /* how it was opened */
+	bool append_only;                         /* the inode is append-only */
+	bool no_exec;                             /* it lies on a file system mounted noexec */
+	bool no_mmap;                             /* it cannot be mapped: ENODEV */
+	bool huge_aligned;                        /* its file system places mappings of 2 MiB and more so
+	                                             that huge pages fit (ext4, xfs, btrfs) */
+	bool map_sync;                            /* it supports MAP_SYNC */
+	bool seal_write;                          /* F_SEAL_WRITE or F_SEAL_FUTURE_WRITE */
+	uint64_t max_offset;                      /* one past the largest offset; 0: LLONG_MAX */
+	uint64_t extra_flags;                     /* MEMMAP_VM_* that its mmap method sets */
+};
+
+/**
+ * mmap(2) with its six raw arguments; `file` stands for the descriptor and is NULL exactly where
+ * the descriptor is not open. With MAP_ANONYMOUS it is not looked at. For shared anonymous memory
+ * `shared_anonymous` is asked for a new file when everything else is known to succeed; it must give
+ * a mappable and an identity with one reference that the caller then owns; NULL: -ENODEV.
+ */
+struct memmap_shared_anonymous {
+	void *context;
+	int (*create)(void *context, uint64_t length, struct memmap_mmap_file *out);
+};
+MEMMAP_API int64_t memmap_mm_sys_mmap(struct memmap_mm *mm, uint64_t addr, uint64_t length,
+				      uint64_t prot, uint64_t flags,
+				      const struct memmap_mmap_file *file, uint64_t offset,
+				      const struct memmap_shared_anonymous *shared_anonymous);
+
+/**
+ * Map as `opts` says, for the embedding program's own mappings (the reference's form of mmap).
+ *
+ * Returns:     0; -EINVAL, -ENOMEM, -EEXIST (no_replace), -EAGAIN (RLIMIT_MEMLOCK)
+ */
+MEMMAP_API int memmap_mm_mmap(struct memmap_mm *mm, const struct memmap_mmap_opts *opts,
+			      uint64_t *addr);
+
+MEMMAP_API int64_t memmap_mm_sys_munmap(struct memmap_mm *mm, uint64_t addr, uint64_t length);
+MEMMAP_API int64_t memmap_mm_sys_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length,
+					  uint64_t prot);
+MEMMAP_API int64_t memmap_mm_sys_mremap(struct memmap_mm *mm, uint64_t addr, uint64_t old_length,
+					uint64_t new_length, uint64_t flags, uint64_t new_addr);
+MEMMAP_API int64_t memmap_mm_sys_brk(struct memmap_mm *mm, uint64_t brk);
+MEMMAP_API int64_t memmap_mm_sys_madvise(struct memmap_mm *mm, uint64_t addr, uint64_t length,
+					 int advice);
+MEMMAP_API int64_t memmap_mm_sys_mlock(struct memmap_mm *mm, uint64_t addr, uint64_t length);
+MEMMAP_API int64_t memmap_mm_sys_mlock2(struct memmap_mm *mm, uint64_t addr, uint64_t length,
+					uint64_t flags);
+MEMMAP_API int64_t memmap_mm_sys_munlock(struct memmap_mm *mm, uint64_t addr, uint64_t length);
+MEMMAP_API int64_t memmap_mm_sys_mlockall(struct memmap_mm *mm, uint64_t flags);
+MEMMAP_API int64_t memmap_mm_sys_munlockall(struct memmap_mm *mm);
+MEMMAP_API int64_t memmap_mm_sys_mseal(struct memmap_mm *mm, uint64_t addr, uint64_t length,
+				       uint64_t flags);
+MEMMAP_API int64_t memmap_mm_sys_msync(struct memmap_mm *mm, uint64_t addr, uint64_t length,
+				       uint64_t flags);
+
+/**
+ * Grow a stack: a touch at `addr` that lies below a VMA which grows down.
+ *
+ * Returns:     0 when the VMA now reaches `addr`, or already did
+ *              -EFAULT   nothing at or above `addr` grows down to it
+ *              -ENOMEM   RLIMIT_STACK, RLIMIT_AS, the guard gap below, or a locked limit forbids it
+ */
+MEMMAP_API int memmap_mm_expand_stack(struct memmap_mm *mm, uint64_t addr);
+
+/** Tell that pages of `ar` have been made anonymous (a private write fault). Holes are ignored. */
+MEMMAP_API void memmap_mm_note_anonymous(struct memmap_mm *mm, struct memmap_addr_range ar);
+
+/* ---- Looking at it ---- */
+
+/** The first VMA that ends above `addr`, as Linux's find_vma; false: there is none. */
+MEMMAP_API bool memmap_mm_find_vma(const struct memmap_mm *mm, uint64_t addr,
+				   struct memmap_vma *out);
+
+struct memmap_mm_stats {
+	size_t nr_vmas;
+	uint64_t total_pages, data_pages, exec_pages, stack_pages, locked_pages;
+};
+MEMMAP_API void memmap_mm_get_stats(const struct memmap_mm *mm, struct memmap_mm_stats *out);
+
+/* A growable text, kept by its owner from one printing to the next. {0} is empty. */
+struct memmap_text {
+	char *data;
+	size_t length, capacity;
+};
+MEMMAP_API void memmap_text_release(struct memmap_text *text);
+
+/**
+ * Print the address space as /proc/PID/maps does, byte for byte, replacing what `text` held.
+ *
+ * Returns:     0, -ENOMEM
+ */
+MEMMAP_API int memmap_mm_print_maps(const struct memmap_mm *mm, struct memmap_text *text);
+
+/**
+ * Put exactly these VMAs into `ar`, in place of whatever was there: no checks of limits, no merging.
+ *
+ * For an embedding program that knows better, such as a tracer that takes over an address space that
+ * the kernel has made. `vmas` are in address order, page-aligned, within `ar` and the layout.
+ *
+ * Returns:     0, -EINVAL (they are not as required), -ENOMEM
+ * On failure:  nothing has changed
+ */
+MEMMAP_API int memmap_mm_replace(struct memmap_mm *mm, struct memmap_addr_range ar,
+				 const struct memmap_vma *vmas, size_t nr_vmas);
+
+/** Walk the whole structure: 0, or -EINVAL and a line on stderr that names the broken invariant. */
+MEMMAP_API int memmap_mm_verify(const struct memmap_mm *mm);
+
+MEMMAP_END_DECLS
+
+#endif /* MEMMAP_MM_H */
