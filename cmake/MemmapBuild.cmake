@@ -34,6 +34,7 @@ function(memmap_floor name)
   set_target_properties(floor_${name} PROPERTIES
     POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
   target_link_libraries(floor_${name} PRIVATE memmap_flags ${arg_LIBS})
+  target_include_directories(floor_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src)
   set_property(GLOBAL APPEND PROPERTY MEMMAP_FLOORS floor_${name})
   set_property(GLOBAL APPEND PROPERTY MEMMAP_FLOOR_LIBS ${arg_LIBS})
 endfunction()
