@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A user's C program: an interval map of its own, and the reverse map. Exit status 0: as expected. */
+/* A user's C program: an interval map of its own, and the reverse map. Exit status 0: as expected.
+ */
 #include <memmap/arch.h>
 #include <memmap/mapping_set.h>
 #include <memmap/range.h>
@@ -32,7 +33,8 @@ int main(void)
 	if (tags_set_span(&tags) != 0x3000 ||
 	    tags_iterator_value(tags_set_find_segment(&tags, 0x8fff)) != 2)
 		return 2;
-	if (tags_gap_iterator_start(tags_set_lower_bound_large_enough_gap(&tags, 0x1000, 0x4000)) != 0x3000)
+	if (tags_gap_iterator_start(tags_set_lower_bound_large_enough_gap(&tags, 0x1000, 0x4000)) !=
+	    0x3000)
 		return 3;
 	tags_set_destroy(&tags);
 
@@ -40,8 +42,9 @@ int main(void)
 	struct memmap_mapping_space space = {.ops = &ops};
 	struct memmap_mapping_set mappings = {0};
 	struct memmap_mappable_range file = {0, 0x4000};
-	if (memmap_mapping_set_add_mapping(&mappings, &space, (struct memmap_addr_range){0x10000, 0x14000},
-					   file.start, true, NULL) != 0)
+	if (memmap_mapping_set_add_mapping(&mappings, &space,
+					   (struct memmap_addr_range){0x10000, 0x14000}, file.start,
+					   true, NULL) != 0)
 		return 4;
 	memmap_mapping_set_invalidate(&mappings, (struct memmap_mappable_range){0x1000, 0x3000},
 				      (struct memmap_invalidate_opts){.invalidate_private = true});

@@ -10,7 +10,8 @@
 #include <cerrno>
 #include <cstdint>
 
-static bool merge_equal(memmap_file_range, uint32_t *v1, memmap_file_range, uint32_t *v2, uint32_t *out)
+static bool merge_equal(memmap_file_range, uint32_t *v1, memmap_file_range, uint32_t *v2,
+			uint32_t *out)
 {
 	if (*v1 != *v2)
 		return false;
