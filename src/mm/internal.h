@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the address space share: the address space itself, the VMA as the set keeps it,
+ * and the steps that system calls are made of.
+ *
+ * How a call is built
+ * -------------------
+ * 1. Check, in Linux's order, what Linux checks; each failure returns its errno.
+ * 2. Prepare what can fail for want of memory: vma_set_reserve() for every split and insertion to
+ *    come, references, and telling the Mappables (mm_unmap_tell(), mm_mapping_add()).
+ * 3. Commit with steps that cannot fail: the functions below that return nothing or an iterator.
+ *
+ * Failing for want of memory in step 2 leaves everything as it was. Where Linux itself leaves a
+ * failed call half done (VMAs split, the first part changed), so do we, with the same VMAs.
+ *
+ * Counts
+ * ------
+ * Every step that changes VMAs keeps all counts of the address space right (pages, locked pages,
+ * accounted pages, VMAs): callers do not count. memmap_mm_verify() checks them.
+ *
+ * Iterators
+ * ---------
+ * A step that inserts or removes a VMA invalidates every iterator but those that it returns;
+ * changing the range or the value of a VMA in place does not.
+ */
+#ifndef MEMMAP_SRC_MM_INTERNAL_H
+#define MEMMAP_SRC_MM_INTERNAL_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <memmap/error.h>
+#include <memmap/mm.h>
+
+/*
+ * ---- The VMA as the set keeps it ----
+ */
+
+/* Linux's groups of flags. */
+#define VM_ACCESS_FLAGS (MEMMAP_VM_READ | MEMMAP_VM_WRITE | MEMMAP_VM_EXEC)
+#define VM_MAY_FLAGS    (MEMMAP_VM_MAYREAD | MEMMAP_VM_MAYWRITE | MEMMAP_VM_MAYEXEC)
+#define VM_LOCKED_MASK  (MEMMAP_VM_LOCKED | MEMMAP_VM_LOCKONFAULT)
+/* Never merged, never locked. */
+#define VM_SPECIAL                                                                                 \
+	(MEMMAP_VM_IO | MEMMAP_VM_DONTEXPAND | MEMMAP_VM_PFNMAP | MEMMAP_VM_MIXEDMAP)
+
+/*
+ * A VMA but for its range. It holds one reference to its identity.
+ *
+ * For the members see struct memmap_vma.
+ */
+struct vma {
+	uint64_t flags;
+	struct memmap_mapping_identity *identity;
+	struct memmap_mappable *mappable;
+	uint64_t offset;
+	const char *name;
+	uint64_t anon_vma;
+	bool fork_child;
+	bool huge_aligned;
+};
+
+/* SEGMENT_SPLIT: parts the offset and takes the second piece's reference. Cannot fail. */
+int vma_split_value(struct memmap_addr_range r, struct vma *v, uint64_t at, struct vma *first,
+		    struct vma *second);
+
+/* clang-format off */
+#define SEGMENT_PREFIX vma
+#define SEGMENT_RANGE memmap_addr_range
+#define SEGMENT_VALUE struct vma
+#define SEGMENT_SPLIT vma_split_value
+#define SEGMENT_TRACK_GAPS 1
+#include <memmap/segment_set.h>
+/* clang-format on */
+
+struct memmap_mm {
+	struct memmap_mapping_space space; /* as Mappables know it */
+	struct vma_set vmas;
+	size_t nr_vmas; /* Linux's map_count */
+
+	const struct memmap_allocator *allocator;
+	struct memmap_context *context;
+	struct memmap_mm_hooks hooks;
+	struct memmap_mm_layout layout;
+	struct memmap_mm_limits limits;
+
+	uint64_t def_flags; /* VM_LOCKED_MASK bits that new mappings get: mlockall(MCL_FUTURE) */
+
+	/* Pages of all VMAs, and of those that Linux's is_data_mapping() and so on say. */
+	uint64_t total_pages, data_pages, exec_pages, stack_pages;
+	uint64_t locked_pages;    /* of VMAs with VM_LOCKED */
+	uint64_t accounted_pages; /* of VMAs with VM_ACCOUNT */
+
+	uint64_t last_anon_vma; /* the greatest identity given to an owner of anonymous pages */
+};
+
+static inline uint64_t range_pages(struct memmap_addr_range r)
+{
+	return (r.end - r.start) >> MEMMAP_PAGE_SHIFT;
+}
+
+static inline struct memmap_addr_range range_of(uint64_t start, uint64_t end)
+{
+	return (struct memmap_addr_range){.start = start, .end = end};
+}
+
+/* Private memory that no file and no special mapping is behind; Linux's vma_is_anonymous(). */
+static inline bool vma_is_anonymous(const struct vma *v)
+{
+	return !v->identity && !v->mappable && !v->name;
+}
+
+static inline bool vma_is_accessible(const struct vma *v)
+{
+	return (v->flags & VM_ACCESS_FLAGS) != 0;
+}
+
+/* What add_mapping() and its kin call `writable`. It stays the same while the mapping lives. */
+static inline bool vma_is_shared_writable(const struct vma *v)
+{
+	const uint64_t mask = MEMMAP_VM_SHARED | MEMMAP_VM_MAYWRITE;
+	return (v->flags & mask) == mask;
+}
+
+/* The offset into the Mappable that `addr` of the VMA at `it` maps. */
+static inline uint64_t vma_offset_at(struct vma_iterator it, uint64_t addr)
+{
+	return vma_iterator_value_ptr(it)->offset + (addr - vma_iterator_start(it));
+}
+
+/* The first VMA that ends above `addr`, as Linux's find_vma(); terminal: none. */
+static inline struct vma_iterator mm_find(const struct memmap_mm *mm, uint64_t addr)
+{
+	return vma_set_lower_bound_segment(&mm->vmas, addr);
+}
+
+/* The VMA at `it` as the embedding program sees it. */
+struct memmap_vma vma_export(struct vma_iterator it);
+
+/*
+ * Where the address space below the VMA at `it` must stay clear from: its start, or the start of
+ * the guard gap when it grows down. Linux's vm_start_gap().
+ */
+uint64_t mm_start_gap(const struct memmap_mm *mm, struct vma_iterator it);
+
+/*
+ * ---- Anonymous pages (anon.c) ----
+ *
+ * Linux gives a VMA an owner of its anonymous pages (an anon_vma) when it first gets one, and merges
+ * VMAs or not depending on theirs. We ask the has_anonymous() hook when a decision depends on it.
+ */
+
+/* Has the VMA an anon_vma? Asks the hook when that is not known yet. */
+bool vma_has_anon(struct memmap_mm *mm, struct vma_iterator it);
+
+/* The VMA gets its first anonymous page now, if it has none: a neighbour's anon_vma, or a new one. */
+void vma_make_anon(struct memmap_mm *mm, struct vma_iterator it);
+
+/*
+ * Ask about every VMA that overlaps `ar`, before pages there go away or VMAs there are cut: later
+ * the hook could no longer tell.
+ */
+void mm_settle_anon(struct memmap_mm *mm, struct memmap_addr_range ar);
+
+/*
+ * Pages of `ar` are being populated, as after mmap(MAP_POPULATE) and mlock(2): private writable VMAs
+ * get their anon_vma. Stops at a hole.
+ */
+void mm_populate(struct memmap_mm *mm, struct memmap_addr_range ar);
+
+/*
+ * ---- Limits and counts (limits.c) ----
+ */
+
+/* Add (or with `sign` -1 take away) `pages` pages of a VMA with `flags` in all counts. */
+void mm_count(struct memmap_mm *mm, uint64_t flags, uint64_t pages, int sign);
+
+/* Do RLIMIT_AS and RLIMIT_DATA permit `pages` more pages of a VMA with `flags`? */
+bool mm_may_expand(const struct memmap_mm *mm, uint64_t flags, uint64_t pages);
+
+/* Does the overcommit policy permit accounting `pages` more pages? */
+bool mm_may_account(const struct memmap_mm *mm, uint64_t pages);
+
+/* May anything be locked at all? Linux's can_do_mlock(). */
+bool mm_may_lock(const struct memmap_mm *mm);
+
+/* Does RLIMIT_MEMLOCK permit `length` more bytes of a VMA with `flags`? Linux's mlock_future_ok(). */
+bool mm_may_lock_more(const struct memmap_mm *mm, uint64_t flags, uint64_t length);
+
+/* Are mappings with `flags` (and this identity) accounted? Linux's accountable_mapping(). */
+static inline bool vm_flags_accountable(uint64_t flags)
+{
+	return (flags & (MEMMAP_VM_NORESERVE | MEMMAP_VM_SHARED | MEMMAP_VM_WRITE |
+			 MEMMAP_VM_HUGETLB)) == MEMMAP_VM_WRITE;
+}
+
+/*
+ * ---- Placement (unmapped_area.c) ----
+ */
+
+struct mm_placement {
+	uint64_t hint;      /* where the caller would like it; 0: anywhere */
+	uint64_t length;    /* page-aligned, not 0 */
+	uint64_t offset;    /* into the file, in bytes; 0 for anonymous memory */
+	uint64_t map_flags; /* MAP_FIXED, MAP_32BIT, MAP_ABOVE4G */
+	bool file;          /* a file is mapped, or shared anonymous memory */
+	bool huge_aligned;  /* a file whose system sees to huge pages: memmap_mmap_file.huge_aligned */
+};
+
+/* What an existing VMA at `it` would ask for if it were placed anew, as mremap(2) does. */
+struct mm_placement vma_placement(struct vma_iterator it, uint64_t hint, uint64_t length,
+				  uint64_t offset, uint64_t map_flags);
+
+/*
+ * Choose (or, with MAP_FIXED, check) an address. Linux's get_unmapped_area().
+ *
+ * Returns:     0, -ENOMEM, -EINVAL (unaligned), -EPERM (below mmap_min_addr)
+ */
+int mm_get_unmapped_area(struct memmap_mm *mm, const struct mm_placement *p, uint64_t *addr);
+
+/*
+ * ---- Changing VMAs: steps that cannot fail (vma.c) ----
+ *
+ * All require that vma_set_reserve() was called for the splits and insertions they may do.
+ */
+
+/*
+ * Insert a VMA into a gap, without merging. Takes over the reference that `v` holds. Reserve 1.
+ */
+struct vma_iterator mm_insert(struct memmap_mm *mm, struct memmap_addr_range range,
+			      const struct vma *v);
+
+/* Take a whole VMA out and drop its reference. The Mappable has been told already. */
+void mm_remove(struct memmap_mm *mm, struct vma_iterator it);
+
+/*
+ * Split the VMA at `it` at `at`, which is inside. Reserve 1. `first` and `second` may be NULL.
+ * Does not look at max_map_count, as Linux's __split_vma().
+ */
+void mm_split(struct memmap_mm *mm, struct vma_iterator it, uint64_t at, struct vma_iterator *first,
+	      struct vma_iterator *second);
+
+/*
+ * A merge that may come: Linux's vma_merge_struct.
+ *
+ * `range` shall hold `value` (which owns nothing here). Its neighbours are looked for at its edges.
+ */
+struct vma_merge {
+	struct memmap_addr_range range;
+	struct vma value;
+	struct vma_iterator middle; /* existing: the VMA that `range` is (a part of); else terminal */
+	bool just_expand;           /* new: join the VMA before or none (brk) */
+	bool copied_fork_child;     /* new: the copied VMA's anon_vma came over a fork (mremap) */
+};
+
+/*
+ * Merge a new range with the VMAs before and after, if Linux would (vma_merge_new_range()). The
+ * range is empty of VMAs. No reference is taken or dropped for the new range; that of a VMA that
+ * vanishes is dropped.
+ *
+ * Returns:     the merged VMA, or terminal: nothing has changed, insert it
+ */
+struct vma_iterator mm_merge_new(struct memmap_mm *mm, const struct vma_merge *m);
+
+/*
+ * Give `r`, a part (or all) of the VMA at `it`, the flags `flags`: by merging with its neighbours,
+ * or else by splitting and changing it. Linux's vma_modify_flags(). Reserve 2.
+ *
+ * Returns:     0, and in `*out` the VMA that holds `r` now
+ *              -ENOMEM  splitting would exceed max_map_count; `r` is unchanged, but as with Linux
+ *                       the VMA may have been split at r.start
+ */
+int mm_modify_flags(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
+		    uint64_t flags, struct vma_iterator *out);
+
+/*
+ * ---- Telling Mappables (vma.c) ----
+ */
+
+/* add_mapping() of `range` for a VMA `v`; 0 without a Mappable. */
+int mm_mapping_add(struct memmap_mm *mm, struct memmap_addr_range range, const struct vma *v);
+
+/* remove_mapping() likewise. */
+int mm_mapping_remove(struct memmap_mm *mm, struct memmap_addr_range range, const struct vma *v);
+
+/*
+ * ---- Unmapping (munmap.c) ----
+ *
+ *   int err = vma_set_reserve(&mm->vmas, MM_UNMAP_RESERVE);  nothing done on failure
+ *   err = mm_unmap_check(mm, range, &unmap);                 Linux's refusals
+ *   err = mm_unmap_tell(mm, &unmap);                         memory; nothing done on failure
+ *   mm_unmap_commit(mm, &unmap);
+ *
+ * Between telling and committing, mm_unmap_untell() goes back. mm_unmap() is all four.
+ */
+#define MM_UNMAP_RESERVE 2
+
+struct mm_unmap {
+	struct memmap_addr_range range;
+	uint64_t nr_pages;     /* mapped pages that go */
+	uint64_t nr_accounted; /* those of VMAs with VM_ACCOUNT */
+	size_t nr_vmas;        /* VMAs that go, once the edges are split */
+};
+
+/*
+ * Could Linux unmap `range`? -EPERM: a part is sealed; -ENOMEM: it would exceed max_map_count. As
+ * with Linux, a refusal may leave the VMAs split that the range cuts.
+ */
+int mm_unmap_check(struct memmap_mm *mm, struct memmap_addr_range range, struct mm_unmap *unmap);
+
+/* Split the VMAs that the range cuts, and no more: what Linux leaves when it fails later on. */
+void mm_unmap_split(struct memmap_mm *mm, const struct mm_unmap *unmap);
+
+int mm_unmap_tell(struct memmap_mm *mm, const struct mm_unmap *unmap);
+void mm_unmap_untell(struct memmap_mm *mm, const struct mm_unmap *unmap);
+void mm_unmap_commit(struct memmap_mm *mm, const struct mm_unmap *unmap);
+
+/* Unmap `range` (page-aligned, not empty): 0, -EPERM or -ENOMEM. Reserves for itself. */
+int mm_unmap(struct memmap_mm *mm, struct memmap_addr_range range);
+
+/*
+ * ---- Stacks (stack.c) ----
+ */
+
+/* Let the VMA at `it`, which grows down, begin at the page of `addr`. Linux's expand_downwards(). */
+int mm_expand_down(struct memmap_mm *mm, struct vma_iterator it, uint64_t addr);
+
+#endif /* MEMMAP_SRC_MM_INTERNAL_H */
