@@ -240,27 +240,32 @@ MEMMAP_API int memmap_load_u64(struct memmap_block b, uint64_t *value);
  * Install the handlers for SIGSEGV and SIGBUS that safe copies need.
  *
  * The first safe copy of the process does it by itself. Call it earlier, to have it done at a known
- * time, and again after the program installed handlers of its own: ours come on top then, and keep
- * the program's as those that get every fault which is not a safe copy's.
+ * time, and again after the program installed handlers of its own: ours come on top then, and the
+ * program's get every fault that is not a safe copy's, called as the kernel would have called them
+ * (flags, mask and all). Where there was no handler, such a fault ends the program as ever.
  *
- * A program that installs handlers and wants to keep them on top offers each fault to
- * memmap_block_handle_fault() instead.
+ * A program that wants to keep its handlers on top offers each fault to memmap_block_handle_fault()
+ * instead. A handler in which safe copies are done must not block the signal it handles
+ * (SA_NODEFER), and no thread that does safe copies may block SIGSEGV or SIGBUS: the kernel would
+ * kill the process.
  *
- * Locking:     any thread; not from a signal handler
- * Returns:     0, also when they were installed already
- *              -errno  of sigaction(2)
+ * Locking:     any thread, any time
+ * Returns:     0, also when ours are on top already
+ *              -ENOSPC  the program changed its handlers so often that they cannot be kept apart
+ *              -errno   of sigaction(2)
  */
 MEMMAP_API int memmap_block_install_handlers(void);
 
 /**
  * Offer a SIGSEGV or SIGBUS to the safe copy that the calling thread may be in.
  *
- * For use in the program's own signal handler, which must have been installed with SA_SIGINFO;
- * pass on its arguments, and return at once when the answer is true.
+ * For the program's own signal handler, which must have been installed with SA_SIGINFO: hand on its
+ * arguments, and return at once when the answer is true.
  *
  * Locking:     async-signal-safe
  * Returns:     true when the fault was a safe copy's: `*ucontext` has been changed so that
- * returning from the handler makes the copy return -EFAULT
+ * returning from the handler makes the copy return -EFAULT (on some machines it does not return,
+ * but continues there). False when it was not: nothing has changed
  */
 MEMMAP_API bool memmap_block_handle_fault(int signal, void *siginfo, void *ucontext);
 

@@ -7,6 +7,7 @@
  */
 #include <memmap/error.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -37,16 +38,26 @@ int memmap_bus_error_unwrap(int err)
 	return memmap_is_bus_error(err) ? err + BUS_ERROR_OFFSET : err;
 }
 
-/* "BusError: " texts, made once: strerrordesc_np() has the plain ones as constants. */
-static char bus_error_texts[MAX_ERRNO + 1][64];
+/*
+ * "BusError: " texts, made once: strerrordesc_np() has the plain ones as constants. No errno that
+ * Linux has a text for lies beyond the last row, nor does its text beyond a row's end.
+ */
+#define LAST_ERRNO    EHWPOISON
+#define NO_TEXT       "Unknown error"
+#define BUS_ERROR(of) "BusError: " of
+static char bus_error_texts[LAST_ERRNO + 1][72];
+
+static const char *plain_text(int number)
+{
+	const char *text = strerrordesc_np(number);
+	return text ? text : NO_TEXT;
+}
 
 static void make_bus_error_texts(void)
 {
-	for (int e = 1; e <= MAX_ERRNO; e++) {
-		const char *plain = strerrordesc_np(e);
-		(void)snprintf(bus_error_texts[e], sizeof(bus_error_texts[e]), "BusError: %s",
-			       plain ? plain : "Unknown error");
-	}
+	for (int e = 1; e <= LAST_ERRNO; e++)
+		(void)snprintf(bus_error_texts[e], sizeof(bus_error_texts[e]), BUS_ERROR("%s"),
+			       plain_text(e));
 }
 
 const char *memmap_strerror(int err)
@@ -54,11 +65,13 @@ const char *memmap_strerror(int err)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	if (memmap_is_bus_error(err)) {
-		pthread_once(&once, make_bus_error_texts);
-		return bus_error_texts[-memmap_bus_error_unwrap(err)];
+		int number = -memmap_bus_error_unwrap(err);
+		if (number > LAST_ERRNO)
+			return BUS_ERROR(NO_TEXT);
+		(void)pthread_once(&once, make_bus_error_texts);
+		return bus_error_texts[number];
 	}
-	const char *plain = err <= 0 && err >= -MAX_ERRNO ? strerrordesc_np(-err) : NULL;
-	return plain ? plain : "Unknown error";
+	return err <= 0 && err >= -MAX_ERRNO ? plain_text(-err) : NO_TEXT;
 }
 
 static _Atomic(memmap_panic_handler *) panic_handler;
@@ -77,9 +90,11 @@ void memmap_panic(const char *format, ...)
 	va_end(args);
 
 	memmap_panic_handler *handler = atomic_load(&panic_handler);
-	if (handler)
+	if (handler) {
 		handler(message);
-	else
+		(void)fprintf(stderr, "memmap: the panic handler returned from: %s\n", message);
+	} else {
 		(void)fprintf(stderr, "memmap: panic: %s\n", message);
+	}
 	abort();
 }
