@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Looking at another process's descriptors.
+ *
+ * With pidfd_getfd(2) (Linux 5.6) everything is asked of a duplicate. Where it is missing or
+ * forbidden, /proc/PID/fd and /proc/PID/fdinfo tell nearly as much; what is lost is telling two
+ * open files of one inode apart, and with it the boundaries between their mappings.
+ */
+#include "open_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <linux/magic.h>
+#include <linux/stat.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#ifndef XFS_SUPER_MAGIC
+#	define XFS_SUPER_MAGIC 0x58465342
+#endif
+#ifndef ANON_INODE_FS_MAGIC
+#	define ANON_INODE_FS_MAGIC 0x09041934
+#endif
+#ifndef F_SEAL_FUTURE_WRITE
+#	define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+static int duplicate(pid_t pid, int fd)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	int local = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	int err = local < 0 ? -errno : 0;
+	close(pidfd);
+	return err ? err : local;
+}
+
+/* The open flags that /proc/PID/fdinfo/FD shows, in octal; -1 when it cannot be read. */
+static int flags_by_fdinfo(pid_t pid, int fd)
+{
+	char path[64], line[128];
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)pid, fd);
+	FILE *file = fopen(path, "re");
+	int flags = -1;
+	while (file && flags < 0 && fgets(line, sizeof(line), file))
+		if (strncmp(line, "flags:", 6) == 0)
+			flags = (int)strtol(line + 6, NULL, 8);
+	if (file)
+		fclose(file);
+	return flags;
+}
+
+static void classify_file_system(int fd, const char *path, struct memmap_open_file *out)
+{
+	struct statfs fs;
+	if (fd >= 0 ? fstatfs(fd, &fs) : statfs(path, &fs))
+		return;
+	out->no_exec = ((unsigned long)fs.f_flags & ST_NOEXEC) != 0;
+	switch ((unsigned long)fs.f_type) {
+	case EXT4_SUPER_MAGIC:
+	case XFS_SUPER_MAGIC:
+	case BTRFS_SUPER_MAGIC:
+		out->huge_aligned = true;
+		break;
+	case HUGETLBFS_MAGIC:
+		out->hugetlb = true;
+		break;
+	case ANON_INODE_FS_MAGIC:
+		out->anon_inode = true;
+		break;
+	default:
+		break;
+	}
+}
+
+static bool is_append_only(int fd, const char *path)
+{
+	struct statx stx;
+	int err =
+		fd >= 0 ? statx(fd, "", AT_EMPTY_PATH, 0, &stx) : statx(AT_FDCWD, path, 0, 0, &stx);
+	return err == 0 && (stx.stx_attributes & STATX_ATTR_APPEND) != 0;
+}
+
+int memmap_open_file_look(pid_t pid, int fd, struct memmap_open_file *out)
+{
+	if (fd < 0)
+		return -EBADF;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+	*out = (struct memmap_open_file){.local_fd = duplicate(pid, fd)};
+	if (out->local_fd == -EBADF)
+		return -EBADF;
+	if (out->local_fd < 0)
+		out->local_fd = -1;
+	const int local = out->local_fd;
+	struct stat st;
+	const int flags = local >= 0 ? fcntl(local, F_GETFL) : flags_by_fdinfo(pid, fd);
+	if ((local >= 0 ? fstat(local, &st) : stat(path, &st)) || flags < 0) {
+		int err = errno == ENOENT ? -EBADF : -errno;
+		if (local >= 0)
+			close(local);
+		return err;
+	}
+	out->device = st.st_dev;
+	out->inode = st.st_ino;
+	out->size = (uint64_t)st.st_size;
+	out->mode = st.st_mode;
+	out->major = major(st.st_rdev);
+	out->minor = minor(st.st_rdev);
+	out->path_only = (flags & O_PATH) != 0;
+	out->readable = (flags & O_ACCMODE) != O_WRONLY;
+	out->writable = (flags & O_ACCMODE) != O_RDONLY;
+	out->pipe_like = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || S_ISDIR(st.st_mode) ||
+			 S_ISLNK(st.st_mode);
+	classify_file_system(local, path, out);
+	if (out->writable && S_ISREG(st.st_mode)) {
+		out->append_only = is_append_only(local, path);
+		const int seals = local >= 0 ? fcntl(local, F_GET_SEALS) : -1;
+		out->seal_write = seals >= 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE));
+	}
+	return 0;
+}
+
+void memmap_open_file_name(pid_t pid, int fd, int local_fd, char *buf, size_t size)
+{
+	char path[64];
+	if (local_fd >= 0)
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", local_fd);
+	else
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+	ssize_t n = readlink(path, buf, size - 1);
+	buf[n > 0 ? n : 0] = '\0';
+}
+
+int memmap_open_file_same(pid_t pid, int fd, int local_fd)
+{
+	long order = syscall(SYS_kcmp, pid, getpid(), KCMP_FILE, fd, local_fd);
+	return order < 0 ? -errno : order == 0;
+}
+
+int memmap_shm_segment(int shmid, uint64_t *size, uint32_t *key)
+{
+	struct shmid_ds segment;
+	if (shmctl(shmid, IPC_STAT, &segment))
+		return -errno;
+	*size = segment.shm_segsz;
+	*key = (uint32_t)segment.shm_perm.__key;
+	return 0;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading /proc.
+ *
+ * maps is read after every traced call, so it costs no more than it must: one descriptor and one
+ * buffer for the life of an address space, and no further read once its last line is there.
+ *
+ * Whether a private mapping has anonymous pages is asked with the PAGEMAP_SCAN ioctl (Linux 6.7),
+ * which walks the page tables in the kernel and returns runs; older kernels are asked page by page
+ * through pagemap itself, where the zero page cannot be told from others without privilege.
+ */
+#include "process_info.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <memmap/arch.h>
+
+/*
+ * ---- Whole files ----
+ */
+
+int memmap_proc_reader_open(struct memmap_proc_reader *reader, pid_t pid, const char *file)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (reader->fd >= 0)
+		close(reader->fd);
+	reader->fd = fd;
+	reader->length = 0;
+	return 0;
+}
+
+static int grow(struct memmap_proc_reader *reader)
+{
+	size_t capacity = reader->capacity ? reader->capacity * 2 : 16384;
+	char *data = realloc(reader->data, capacity);
+	if (!data)
+		return -ENOMEM;
+	reader->data = data;
+	reader->capacity = capacity;
+	return 0;
+}
+
+static int read_until(struct memmap_proc_reader *reader, const char *last, size_t last_length)
+{
+	size_t length = 0;
+	for (;;) {
+		/* A record that does not fit is not returned: keep a page of room. */
+		if (reader->capacity - length < 4096) {
+			int err = grow(reader);
+			if (err)
+				return err;
+		}
+		ssize_t n = pread(reader->fd, reader->data + length, reader->capacity - length,
+				  (off_t)length);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		length += (size_t)n;
+		if (n == 0 || (last && length >= last_length &&
+			       memcmp(reader->data + length - last_length, last, last_length) == 0))
+			break;
+	}
+	reader->length = length;
+	return 0;
+}
+
+int memmap_proc_reader_read(struct memmap_proc_reader *reader)
+{
+	return read_until(reader, NULL, 0);
+}
+
+int memmap_proc_reader_read_maps(struct memmap_proc_reader *reader)
+{
+	/* No name of a file can end like this: a name begins with a slash. */
+	static const char last[] = "                  [vsyscall]\n";
+	return read_until(reader, last, sizeof(last) - 1);
+}
+
+void memmap_proc_reader_release(struct memmap_proc_reader *reader)
+{
+	if (reader->fd >= 0)
+		close(reader->fd);
+	free(reader->data);
+	*reader = (struct memmap_proc_reader){.fd = -1};
+}
+
+/* A small file, whole, terminated. Returns its length or a negative errno. */
+static ssize_t read_small(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	size_t length = 0;
+	while (length + 1 < size) {
+		ssize_t n = read(fd, buf + length, size - 1 - length);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			int err = -errno;
+			close(fd);
+			return err;
+		}
+		if (n == 0)
+			break;
+		length += (size_t)n;
+	}
+	close(fd);
+	buf[length] = '\0';
+	return (ssize_t)length;
+}
+
+/*
+ * ---- Layout, limits, credentials ----
+ */
+
+/* The fields of /proc/PID/stat, as proc(5) numbers them. */
+enum stat_field {
+	STAT_PPID = 4,
+	STAT_START_CODE = 26,
+	STAT_END_CODE = 27,
+	STAT_START_STACK = 28,
+	STAT_START_DATA = 45,
+	STAT_END_DATA = 46,
+	STAT_START_BRK = 47,
+};
+
+int memmap_process_layout(pid_t pid, struct memmap_process_layout *out)
+{
+	char path[64], buf[2048];
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	ssize_t n = read_small(path, buf, sizeof(buf));
+	if (n < 0)
+		return (int)n;
+	/* The name stands in parentheses and may hold some itself. */
+	char *open = strchr(buf, '('), *close = strrchr(buf, ')');
+	if (!open || !close || close < open)
+		return -EPROTO;
+	*out = (struct memmap_process_layout){0};
+	*close = '\0';
+	snprintf(out->command, sizeof(out->command), "%s", open + 1);
+	char *at = close + 1;
+	int field = 3;
+	for (char *word = strtok_r(at, " \n", &at); word; word = strtok_r(NULL, " \n", &at)) {
+		const uint64_t value = strtoull(word, NULL, 10);
+		switch (field++) {
+		case STAT_PPID:
+			out->parent = (pid_t)value;
+			break;
+		case STAT_START_CODE:
+			out->start_code = value;
+			break;
+		case STAT_END_CODE:
+			out->end_code = value;
+			break;
+		case STAT_START_STACK:
+			out->start_stack = value;
+			break;
+		case STAT_START_DATA:
+			out->start_data = value;
+			break;
+		case STAT_END_DATA:
+			out->end_data = value;
+			break;
+		case STAT_START_BRK:
+			out->start_brk = value;
+			break;
+		default:
+			break;
+		}
+	}
+	return field > STAT_START_BRK ? 0 : -EPROTO;
+}
+
+static const char *limit_name(int resource)
+{
+	switch (resource) {
+	case RLIMIT_AS:
+		return "Max address space ";
+	case RLIMIT_DATA:
+		return "Max data size ";
+	case RLIMIT_STACK:
+		return "Max stack size ";
+	case RLIMIT_MEMLOCK:
+		return "Max locked memory ";
+	default:
+		return "?";
+	}
+}
+
+static uint64_t parse_limit(char **at)
+{
+	while (**at == ' ')
+		(*at)++;
+	if (strncmp(*at, "unlimited", 9) == 0) {
+		*at += 9;
+		return UINT64_MAX;
+	}
+	return strtoull(*at, at, 10);
+}
+
+int memmap_process_limit(pid_t pid, int resource, struct memmap_process_limit *out)
+{
+	struct rlimit64 limit;
+	if (prlimit64(pid, (enum __rlimit_resource)resource, NULL, &limit) == 0) {
+		out->soft = limit.rlim_cur;
+		out->hard = limit.rlim_max;
+		return 0;
+	}
+	/* Another user's process: its limits can still be read as text. */
+	char path[64], buf[4096];
+	snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
+	ssize_t n = read_small(path, buf, sizeof(buf));
+	if (n < 0)
+		return (int)n;
+	char *at = strstr(buf, limit_name(resource));
+	if (!at)
+		return -EPROTO;
+	at += strlen(limit_name(resource));
+	out->soft = parse_limit(&at);
+	out->hard = parse_limit(&at);
+	return 0;
+}
+
+int memmap_process_status(pid_t pid, uint64_t *capabilities, pid_t *tgid)
+{
+	char path[64], buf[4096];
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	ssize_t n = read_small(path, buf, sizeof(buf));
+	if (n < 0)
+		return (int)n;
+	const char *caps = strstr(buf, "\nCapEff:"), *group = strstr(buf, "\nTgid:");
+	if (!caps || !group)
+		return -EPROTO;
+	*capabilities = strtoull(caps + 8, NULL, 16);
+	*tgid = (pid_t)strtol(group + 6, NULL, 10);
+	return 0;
+}
+
+uint32_t memmap_process_personality(pid_t pid)
+{
+	char path[64], buf[32];
+	snprintf(path, sizeof(path), "/proc/%d/personality", (int)pid);
+	return read_small(path, buf, sizeof(buf)) > 0 ? (uint32_t)strtoul(buf, NULL, 16) : 0;
+}
+
+void memmap_process_command(pid_t pid, char *buf, size_t size)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	ssize_t n = read_small(path, buf, size);
+	if (n <= 0) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+		n = read_small(path, buf, size);
+		if (n <= 0)
+			snprintf(buf, size, "?");
+		buf[strcspn(buf, "\n")] = '\0';
+		return;
+	}
+	while (n > 0 && buf[n - 1] == '\0')
+		n--;
+	for (ssize_t i = 0; i < n; i++)
+		if (buf[i] == '\0')
+			buf[i] = ' ';
+}
+
+void memmap_process_executable(pid_t pid, char *buf, size_t size)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	ssize_t n = readlink(path, buf, size - 1);
+	buf[n > 0 ? n : 0] = '\0';
+}
+
+uint64_t memmap_sysctl(const char *path, uint64_t otherwise)
+{
+	char buf[64];
+	return read_small(path, buf, sizeof(buf)) > 0 ? strtoull(buf, NULL, 10) : otherwise;
+}
+
+/*
+ * ---- Pages ----
+ */
+
+/* From linux/fs.h of Linux 6.7, which the C library's headers may be older than. */
+struct scan_region {
+	uint64_t start, end, categories;
+};
+struct scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define SCAN_IOCTL   _IOWR('f', 16, struct scan_arg)
+#define SCAN_FILE    (UINT64_C(1) << 2)
+#define SCAN_PRESENT (UINT64_C(1) << 3)
+#define SCAN_SWAPPED (UINT64_C(1) << 4)
+#define SCAN_PFNZERO (UINT64_C(1) << 5)
+
+/* Bits of a pagemap entry. */
+#define ENTRY_FILE    (UINT64_C(1) << 61)
+#define ENTRY_SWAPPED (UINT64_C(1) << 62)
+#define ENTRY_PRESENT (UINT64_C(1) << 63)
+
+int memmap_pagemap_open(pid_t pid)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static ssize_t runs_by_entries(int fd, struct memmap_addr_range ar, struct memmap_addr_range *runs,
+			       size_t cap)
+{
+	uint64_t entries[512];
+	size_t nr = 0;
+	for (uint64_t at = ar.start; at < ar.end;) {
+		uint64_t want = (ar.end - at) >> MEMMAP_PAGE_SHIFT;
+		if (want > 512)
+			want = 512;
+		ssize_t n = pread(fd, entries, want * sizeof(entries[0]),
+				  (off_t)((at >> MEMMAP_PAGE_SHIFT) * sizeof(entries[0])));
+		if (n < 0)
+			return -errno;
+		if (n < (ssize_t)sizeof(entries[0]))
+			break;
+		for (size_t i = 0; i < (size_t)n / sizeof(entries[0]);
+		     i++, at += MEMMAP_PAGE_SIZE) {
+			if (!(entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED)) ||
+			    (entries[i] & ENTRY_FILE))
+				continue;
+			if (nr > 0 && runs[nr - 1].end == at) {
+				runs[nr - 1].end += MEMMAP_PAGE_SIZE;
+				continue;
+			}
+			if (nr == cap)
+				return (ssize_t)nr;
+			runs[nr++] = (struct memmap_addr_range){at, at + MEMMAP_PAGE_SIZE};
+		}
+	}
+	return (ssize_t)nr;
+}
+
+ssize_t memmap_anonymous_runs(int fd, struct memmap_addr_range ar, struct memmap_addr_range *runs,
+			      size_t cap)
+{
+	struct scan_region regions[64];
+	size_t nr = 0;
+	while (nr < cap && ar.start < ar.end) {
+		const uint64_t room = cap - nr < 64 ? cap - nr : 64;
+		struct scan_arg arg = {
+			.size = sizeof(arg),
+			.start = ar.start,
+			.end = ar.end,
+			.vec = (uint64_t)(uintptr_t)regions,
+			.vec_len = room,
+			.max_pages = cap == 1 ? 1 : 0,
+			.category_inverted = SCAN_FILE | SCAN_PFNZERO,
+			.category_mask = SCAN_FILE | SCAN_PFNZERO,
+			.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
+			.return_mask = SCAN_PRESENT,
+		};
+		int n = ioctl(fd, SCAN_IOCTL, &arg);
+		if (n < 0) {
+			if (errno == ENOTTY || errno == EINVAL)
+				return runs_by_entries(fd, ar, runs, cap);
+			return -errno;
+		}
+		for (int i = 0; i < n; i++, nr++)
+			runs[nr] = (struct memmap_addr_range){regions[i].start, regions[i].end};
+		if ((uint64_t)n < room)
+			break;
+		ar.start = arg.walk_end;
+	}
+	return (ssize_t)nr;
+}
+
+int memmap_anonymous_pages(int fd, struct memmap_addr_range ar, struct memmap_addr_range *run)
+{
+	return (int)memmap_anonymous_runs(fd, ar, run, 1);
+}
+
+ssize_t memmap_process_read(pid_t pid, uint64_t addr, void *buf, size_t size)
+{
+	struct iovec local = {buf, size};
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): an address of the other process */
+	struct iovec remote = {(void *)addr, size};
+	ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+	return n < 0 ? -errno : n;
+}

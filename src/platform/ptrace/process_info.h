@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernel tells of a traced process: its maps, its layout, its limits, its anonymous pages.
+ *
+ * Units:    bytes and addresses
+ * Locking:  none
+ */
+#ifndef MEMMAP_PLATFORM_PTRACE_PROCESS_INFO_H
+#define MEMMAP_PLATFORM_PTRACE_PROCESS_INFO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <memmap/range.h>
+
+/*
+ * A reader of one /proc/PID file, kept open with its buffer. A descriptor of maps, smaps or pagemap
+ * stays bound to the address space that the process had when it was opened: open it again after an
+ * exec. {.fd = -1} is closed.
+ */
+struct memmap_proc_reader {
+	int fd;
+	char *data;
+	size_t length, capacity;
+};
+
+/** Open /proc/`pid`/`file`, closing what was open. Returns 0 or a negative errno. */
+int memmap_proc_reader_open(struct memmap_proc_reader *reader, pid_t pid, const char *file);
+
+/**
+ * Read the whole file into `data`.
+ *
+ * Returns:     0; -ENOMEM; -ESRCH when the process is gone; another negative errno
+ */
+int memmap_proc_reader_read(struct memmap_proc_reader *reader);
+
+/** As memmap_proc_reader_read(), for maps: knows its last line when it sees it. */
+int memmap_proc_reader_read_maps(struct memmap_proc_reader *reader);
+
+/** Close and free. */
+void memmap_proc_reader_release(struct memmap_proc_reader *reader);
+
+/* What /proc/PID/stat says of an address space's layout. */
+struct memmap_process_layout {
+	uint64_t start_code, end_code, start_data, end_data;
+	uint64_t start_brk, start_stack;
+	char command[64]; /* the process's name */
+	pid_t parent;
+};
+int memmap_process_layout(pid_t pid, struct memmap_process_layout *out);
+
+/* The soft and the hard limit, UINT64_MAX for none. */
+struct memmap_process_limit {
+	uint64_t soft, hard;
+};
+
+/** The limit `resource` (RLIMIT_*) of a process. Returns 0 or a negative errno. */
+int memmap_process_limit(pid_t pid, int resource, struct memmap_process_limit *out);
+
+/** The effective capabilities, as a mask; and the thread group. Returns 0 or a negative errno. */
+int memmap_process_status(pid_t pid, uint64_t *capabilities, pid_t *tgid);
+
+/** personality(2) of a process; 0 when it cannot be told. */
+uint32_t memmap_process_personality(pid_t pid);
+
+/** The command line with spaces between its arguments, cut to fit; the name when it has none. */
+void memmap_process_command(pid_t pid, char *buf, size_t size);
+
+/** The file that a process executes, as maps would show it; "" when it cannot be told. */
+void memmap_process_executable(pid_t pid, char *buf, size_t size);
+
+/** A number from a file of /proc/sys; `otherwise` when it cannot be read. */
+uint64_t memmap_sysctl(const char *path, uint64_t otherwise);
+
+/**
+ * Open what memmap_anonymous_pages() needs to ask of the address space that `pid` has now.
+ *
+ * Returns:     a descriptor, or a negative errno
+ */
+int memmap_pagemap_open(pid_t pid);
+
+/**
+ * The first run of anonymous pages (private pages that were written, in memory or swapped; not the
+ * zero page) in `ar`.
+ *
+ * Returns:     1 and the run; 0 when there is none; a negative errno
+ */
+int memmap_anonymous_pages(int pagemap_fd, struct memmap_addr_range ar,
+			   struct memmap_addr_range *run);
+
+/** As memmap_anonymous_pages(), up to `cap` runs. Returns how many, or a negative errno. */
+ssize_t memmap_anonymous_runs(int pagemap_fd, struct memmap_addr_range ar,
+			      struct memmap_addr_range *runs, size_t cap);
+
+/**
+ * Read `size` bytes at `addr` of a stopped process.
+ *
+ * Returns:     how many bytes were read: less than asked where memory ends; or a negative errno
+ */
+ssize_t memmap_process_read(pid_t pid, uint64_t addr, void *buf, size_t size);
+
+#endif /* MEMMAP_PLATFORM_PTRACE_PROCESS_INFO_H */

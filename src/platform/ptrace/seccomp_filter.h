@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The seccomp filter that stops a program at its memory calls.
+ */
+#ifndef MEMMAP_PLATFORM_PTRACE_SECCOMP_FILTER_H
+#define MEMMAP_PLATFORM_PTRACE_SECCOMP_FILTER_H
+
+#include <linux/filter.h>
+
+/*
+ * Build the filter's program. It is made here, before there is a child, so that installing it
+ * allocates nothing.
+ *
+ * Returns:     0; -ENOMEM or another negative errno
+ */
+int memmap_seccomp_filter_build(struct sock_fprog *out);
+
+void memmap_seccomp_filter_release(struct sock_fprog *program);
+
+/*
+ * Put the calling thread under the filter, for good. Async-signal-safe.
+ *
+ * Returns:     0; -EACCES, -EINVAL (the kernel has no seccomp filters), ...
+ */
+int memmap_seccomp_filter_install(const struct sock_fprog *program);
+
+#endif /* MEMMAP_PLATFORM_PTRACE_SECCOMP_FILTER_H */

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The event loop: what waitpid(2) reports, told as events.
+ *
+ * The stops of a traced task, and what becomes of each:
+ *
+ *   seccomp event        a call of the filter's list: CALL_ENTRY. Resumed with PTRACE_SYSCALL, so
+ *                        that its exit stops too
+ *   system-call stop     that exit: CALL_EXIT. Resumed with PTRACE_CONT: the next call of no
+ *                        interest runs at full speed
+ *   exec, exit events    EXEC, EXITING
+ *   fork, vfork, clone   CLONE. The child's first stop may be reported before this event or after
+ *                        it; a child that comes first is kept stopped until its parent tells
+ *   a signal             delivered, at once
+ *   a group stop         the task is left stopped with PTRACE_LISTEN, as job control wants it
+ *
+ * A task that is stopped can be killed at any moment: every request then fails with ESRCH, which is
+ * no error here, since waitpid() will tell of the end.
+ */
+#include "tracer.h"
+
+#include "launch.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/reg.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NR_BUCKETS   1024u
+#define X32_CALL_BIT UINT64_C(0x40000000)
+
+struct memmap_tracer {
+	pid_t root;
+	size_t nr_tasks;
+	struct memmap_task *gone;    /* told of as EXITED: freed at the next event */
+	struct memmap_task *untold;  /* born dead: its EXITED is the next event */
+	struct memmap_task *newborn; /* told of as CLONE's child: goes on at the next event */
+	bool has_early;              /* `early` is the next event */
+	struct memmap_trace_event early;
+	struct memmap_task *buckets[NR_BUCKETS];
+};
+
+/* The process to which signals are passed on; 0: none. Written before signals can come. */
+static volatile sig_atomic_t forward_to;
+
+/*
+ * ---- Tasks ----
+ */
+
+static struct memmap_task **bucket_of(struct memmap_tracer *tracer, pid_t tid)
+{
+	return &tracer->buckets[(unsigned int)tid % NR_BUCKETS];
+}
+
+static struct memmap_task *find_task(struct memmap_tracer *tracer, pid_t tid)
+{
+	struct memmap_task *task = *bucket_of(tracer, tid);
+	while (task && task->tid != tid)
+		task = task->next_in_bucket;
+	return task;
+}
+
+static struct memmap_task *add_task(struct memmap_tracer *tracer, pid_t tid)
+{
+	struct memmap_task *task = calloc(1, sizeof(*task));
+	if (!task)
+		return NULL;
+	task->tid = tid;
+	struct memmap_task **bucket = bucket_of(tracer, tid);
+	task->next_in_bucket = *bucket;
+	*bucket = task;
+	tracer->nr_tasks++;
+	return task;
+}
+
+/* Take `task` out of the table; the caller has it then. */
+static void unlink_task(struct memmap_tracer *tracer, struct memmap_task *task)
+{
+	struct memmap_task **link = bucket_of(tracer, task->tid);
+	while (*link != task)
+		link = &(*link)->next_in_bucket;
+	*link = task->next_in_bucket;
+	tracer->nr_tasks--;
+}
+
+/*
+ * ---- Resuming ----
+ */
+
+void memmap_tracer_resume(struct memmap_tracer *tracer, struct memmap_task *task)
+{
+	(void)tracer;
+	if (!task->stopped)
+		return;
+	task->stopped = false;
+	if (task->listening) {
+		task->listening = false;
+		ptrace(PTRACE_LISTEN, task->tid, 0, 0);
+		return;
+	}
+	const int deliver = task->deliver;
+	task->deliver = 0;
+	ptrace(task->in_call ? PTRACE_SYSCALL : PTRACE_CONT, task->tid, 0, deliver);
+}
+
+void memmap_tracer_kill_all(struct memmap_tracer *tracer)
+{
+	for (size_t i = 0; i < NR_BUCKETS; i++)
+		for (struct memmap_task *task = tracer->buckets[i]; task;
+		     task = task->next_in_bucket)
+			kill(task->tid, SIGKILL);
+}
+
+/*
+ * ---- Calls ----
+ */
+
+/* A native x86-64 call? The x32 ABI shares the architecture and marks its numbers. */
+static bool is_native(const struct __ptrace_syscall_info *info)
+{
+	return info->arch == AUDIT_ARCH_X86_64 && !(info->seccomp.nr & X32_CALL_BIT);
+}
+
+/*
+ * A clone() that asks for a child that is not traced. The child would inherit the filter, and with
+ * nobody to trace it all its memory calls would fail: so it is traced all the same.
+ */
+static void strip_untraced(struct memmap_task *task, uint64_t flags)
+{
+	flags &= ~(uint64_t)CLONE_UNTRACED;
+	if (ptrace(PTRACE_POKEUSER, task->tid, (long)(sizeof(long) * RDI), flags) == 0) {
+		task->stripped = true;
+		task->in_call = true;
+	}
+}
+
+static void restore_untraced(struct memmap_task *task)
+{
+	task->stripped = false;
+	errno = 0;
+	long flags = ptrace(PTRACE_PEEKUSER, task->tid, (long)(sizeof(long) * RDI), 0);
+	if (errno == 0)
+		ptrace(PTRACE_POKEUSER, task->tid, (long)(sizeof(long) * RDI),
+		       flags | CLONE_UNTRACED);
+}
+
+/* At a seccomp stop. Returns whether there is an event to tell. */
+static bool call_entry(struct memmap_task *task, struct memmap_trace_event *event)
+{
+	struct __ptrace_syscall_info info;
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <= 0)
+		return false;
+	event->call.number = info.seccomp.nr;
+	memcpy(event->call.args, info.seccomp.args, sizeof(event->call.args));
+	if (!is_native(&info)) {
+		event->kind = MEMMAP_TRACE_FOREIGN;
+		return true;
+	}
+	if (info.seccomp.nr == SYS_clone) {
+		strip_untraced(task, info.seccomp.args[0]);
+		return false;
+	}
+	task->in_call = true;
+	event->kind = MEMMAP_TRACE_CALL_ENTRY;
+	return true;
+}
+
+/* At the exit of a call. */
+static bool call_exit(struct memmap_task *task, struct memmap_trace_event *event)
+{
+	task->in_call = false;
+	if (task->stripped) {
+		restore_untraced(task);
+		return false;
+	}
+	errno = 0;
+	long result = ptrace(PTRACE_PEEKUSER, task->tid, (long)(sizeof(long) * RAX), 0);
+	if (errno)
+		return false;
+	event->kind = MEMMAP_TRACE_CALL_EXIT;
+	event->call.result = result;
+	return true;
+}
+
+/*
+ * ---- Children ----
+ */
+
+/* What kind of child the call at hand makes, as the flags of clone(2). */
+static uint64_t clone_flags(pid_t tid)
+{
+	struct user_regs_struct regs;
+	if (ptrace(PTRACE_GETREGS, tid, 0, &regs))
+		return 0;
+	switch (regs.orig_rax) {
+	case SYS_vfork:
+		return CLONE_VM | CLONE_VFORK | SIGCHLD;
+	case SYS_clone:
+		return regs.rdi;
+	case SYS_clone3: {
+		/* struct clone_args begins with its flags. */
+		uint64_t flags = 0;
+		struct iovec local = {&flags, sizeof(flags)};
+		/* NOLINTNEXTLINE(performance-no-int-to-ptr): an address of the other process */
+		struct iovec remote = {(void *)regs.rdi, sizeof(flags)};
+		if (process_vm_readv(tid, &local, 1, &remote, 1, 0) != (ssize_t)sizeof(flags))
+			return 0;
+		return flags;
+	}
+	default:
+		return SIGCHLD;
+	}
+}
+
+/* At a fork, vfork or clone event of `task`. */
+static int clone_event(struct memmap_tracer *tracer, struct memmap_task *task,
+		       struct memmap_trace_event *event)
+{
+	unsigned long message = 0;
+	if (ptrace(PTRACE_GETEVENTMSG, task->tid, 0, &message))
+		return 0; /* killed */
+	const pid_t tid = (pid_t)message;
+	struct memmap_task *child = find_task(tracer, tid);
+	if (!child)
+		child = add_task(tracer, tid);
+	if (!child)
+		return -ENOMEM;
+	child->attached = true;
+	event->kind = MEMMAP_TRACE_CLONE;
+	event->clone_flags = clone_flags(task->tid);
+	event->child_tid = tid;
+	event->child = child;
+	if (child->born_dead)
+		tracer->untold = child;
+	else
+		tracer->newborn = child;
+	return 1;
+}
+
+/*
+ * ---- Waiting ----
+ */
+
+/* A task has ended. */
+static int task_ended(struct memmap_tracer *tracer, struct memmap_task *task, int status,
+		      struct memmap_trace_event *event)
+{
+	if (task->tid == tracer->root)
+		forward_to = 0;
+	if (!task->attached) {
+		/* Killed before its parent's event: told after that. */
+		task->born_dead = true;
+		task->stopped = false;
+		task->dead_status = status;
+		return 0;
+	}
+	unlink_task(tracer, task);
+	tracer->gone = task;
+	event->kind = MEMMAP_TRACE_EXITED;
+	event->status = status;
+	event->stopped = false;
+	return 1;
+}
+
+/* A thread that was not the leader has called exec: it has taken the leader's place and number. */
+static void leave_thread(struct memmap_tracer *tracer, struct memmap_task *leader,
+			 struct memmap_trace_event *event)
+{
+	unsigned long former = 0;
+	if (ptrace(PTRACE_GETEVENTMSG, leader->tid, 0, &former) || (pid_t)former == leader->tid)
+		return;
+	struct memmap_task *thread = find_task(tracer, (pid_t)former);
+	event->was_thread = true;
+	if (thread) {
+		event->former_user = thread->user;
+		unlink_task(tracer, thread);
+		free(thread);
+	}
+}
+
+/* A task has stopped. Returns whether there is an event; otherwise it has been dealt with. */
+static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, int status,
+			struct memmap_trace_event *event)
+{
+	const int signal = WSTOPSIG(status);
+	task->stopped = true;
+	event->stopped = true;
+	int told = 0;
+	switch (status >> 16) {
+	case PTRACE_EVENT_SECCOMP:
+		told = call_entry(task, event);
+		break;
+	case PTRACE_EVENT_FORK:
+	case PTRACE_EVENT_VFORK:
+	case PTRACE_EVENT_CLONE:
+		told = clone_event(tracer, task, event);
+		break;
+	case PTRACE_EVENT_EXEC:
+		leave_thread(tracer, task, event);
+		task->in_call = false;
+		event->kind = MEMMAP_TRACE_EXEC;
+		told = 1;
+		break;
+	case PTRACE_EVENT_EXIT:
+		task->in_call = false;
+		event->kind = MEMMAP_TRACE_EXITING;
+		told = 1;
+		break;
+	case PTRACE_EVENT_STOP:
+		/* A group stop has the signal that caused it; a new child's first stop SIGTRAP. */
+		task->listening = signal != SIGTRAP;
+		break;
+	case 0:
+		if (signal == (SIGTRAP | 0x80))
+			told = call_exit(task, event);
+		else
+			task->deliver = signal;
+		break;
+	default:
+		break;
+	}
+	if (told == 0 && task->attached)
+		memmap_tracer_resume(tracer, task);
+	return told;
+}
+
+static int next(struct memmap_tracer *tracer, struct memmap_trace_event *event)
+{
+	for (;;) {
+		*event = (struct memmap_trace_event){0};
+		int status;
+		pid_t tid = waitpid(-1, &status, __WALL);
+		if (tid < 0) {
+			if (errno == EINTR)
+				continue;
+			if (errno != ECHILD)
+				return -errno;
+			event->kind = MEMMAP_TRACE_DONE;
+			return 0;
+		}
+		struct memmap_task *task = find_task(tracer, tid);
+		if (!task)
+			task = add_task(tracer, tid);
+		if (!task)
+			return -ENOMEM;
+		event->task = task;
+		int told;
+		if (WIFSTOPPED(status))
+			told = task_stopped(tracer, task, status, event);
+		else
+			told = task_ended(tracer, task, status, event);
+		if (told)
+			return told < 0 ? told : 0;
+	}
+}
+
+int memmap_tracer_next(struct memmap_tracer *tracer, struct memmap_trace_event *event)
+{
+	free(tracer->gone);
+	tracer->gone = NULL;
+	if (tracer->newborn)
+		memmap_tracer_resume(tracer, tracer->newborn);
+	tracer->newborn = NULL;
+	if (tracer->has_early) {
+		tracer->has_early = false;
+		*event = tracer->early;
+		return 0;
+	}
+	if (tracer->untold) {
+		struct memmap_task *task = tracer->untold;
+		tracer->untold = NULL;
+		*event = (struct memmap_trace_event){.task = task};
+		task_ended(tracer, task, task->dead_status, event);
+		return 0;
+	}
+	return next(tracer, event);
+}
+
+/*
+ * ---- Life ----
+ */
+
+int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
+			enum memmap_tracer_stage *stage)
+{
+	struct memmap_tracer *tracer = calloc(1, sizeof(*tracer));
+	*stage = MEMMAP_TRACER_FORK;
+	if (!tracer)
+		return -ENOMEM;
+	int failure_fd;
+	int err = memmap_launch(argv, &tracer->root, &failure_fd, stage);
+	if (err) {
+		free(tracer);
+		return err;
+	}
+	struct memmap_task *root = add_task(tracer, tracer->root);
+	if (!root) {
+		close(failure_fd);
+		memmap_tracer_release(tracer);
+		return -ENOMEM;
+	}
+	root->attached = true;
+	/* Up to the exec, the only stops of interest are the exec itself and the end. */
+	do {
+		err = memmap_tracer_next(tracer, &tracer->early);
+		if (!err && tracer->early.kind != MEMMAP_TRACE_EXEC && tracer->early.stopped)
+			memmap_tracer_resume(tracer, tracer->early.task);
+	} while (!err && tracer->early.kind != MEMMAP_TRACE_EXEC &&
+		 tracer->early.kind != MEMMAP_TRACE_EXITED);
+	struct memmap_launch_failure failure;
+	if (memmap_launch_failure(failure_fd, &failure)) {
+		*stage = failure.stage;
+		err = failure.err;
+	} else if (!err && tracer->early.kind == MEMMAP_TRACE_EXITED) {
+		*stage = MEMMAP_TRACER_DIED;
+		err = -EINTR;
+	}
+	if (err) {
+		memmap_tracer_release(tracer);
+		return err;
+	}
+	tracer->has_early = true;
+	*out = tracer;
+	return 0;
+}
+
+void memmap_tracer_release(struct memmap_tracer *tracer)
+{
+	if (!tracer)
+		return;
+	forward_to = 0;
+	memmap_tracer_kill_all(tracer);
+	if (tracer->nr_tasks > 0)
+		while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
+			;
+	for (size_t i = 0; i < NR_BUCKETS; i++) {
+		while (tracer->buckets[i]) {
+			struct memmap_task *task = tracer->buckets[i];
+			unlink_task(tracer, task);
+			free(task);
+		}
+	}
+	free(tracer->gone);
+	free(tracer);
+}
+
+pid_t memmap_tracer_root(const struct memmap_tracer *tracer)
+{
+	return tracer->root;
+}
+
+/*
+ * ---- Signals to the tracer ----
+ */
+
+static void forward(int signal, siginfo_t *info, void *context)
+{
+	(void)context;
+	/* A positive code is the kernel's: the terminal has told the program as well. */
+	if (info->si_code <= 0 && forward_to > 0) {
+		const int saved = errno;
+		kill(forward_to, signal);
+		errno = saved;
+	}
+}
+
+void memmap_tracer_forward_signals(struct memmap_tracer *tracer)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+	forward_to = tracer->root;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct sigaction action = {.sa_sigaction = forward,
+					   .sa_flags = SA_SIGINFO | SA_RESTART};
+		sigemptyset(&action.sa_mask);
+		struct sigaction old;
+		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(signals[i], &action, NULL);
+	}
+}

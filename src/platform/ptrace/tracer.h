@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tracing engine: runs a program, stops it at its memory calls, and tells what happens.
+ *
+ * A *task* is one thread that is traced. The engine starts one program and follows everything that
+ * descends from it. Its user pulls events, one at a time, and lets the task of each event go on
+ * with memmap_tracer_resume(), at once or later: a task that is not resumed stays stopped, which is
+ * how the memory calls of one address space are kept from overlapping.
+ *
+ *   struct memmap_trace_event ev;
+ *   while ((err = memmap_tracer_next(tracer, &ev)) == 0 && ev.kind != MEMMAP_TRACE_DONE) {
+ *           ... look at ev ...
+ *           if (ev.stopped)
+ *                   memmap_tracer_resume(tracer, ev.task);
+ *   }
+ *
+ * The traced program notices nothing: signals, job control, wait statuses and exit codes are what
+ * they would be. What it can notice: it cannot be traced a second time; without CAP_SYS_ADMIN
+ * set-user-ID programs gain nothing (no_new_privs).
+ *
+ * Nothing here knows what a memory call means; that is the mirror's affair.
+ *
+ * Locking:  none; ptrace ties a tracer to the thread that created it
+ */
+#ifndef MEMMAP_PLATFORM_PTRACE_TRACER_H
+#define MEMMAP_PLATFORM_PTRACE_TRACER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Calls whose numbers the C library's headers may not know yet. */
+#define MEMMAP_NR_MSEAL 462
+
+/* One traced thread. */
+struct memmap_task {
+	pid_t tid;
+	void *user; /* the embedding program's own */
+
+	/* The rest is the engine's. */
+	struct memmap_task *next_in_bucket;
+	bool attached; /* its parent's event has been seen */
+	bool stopped;
+	bool in_call;   /* between a call's two stops */
+	bool listening; /* stopped by job control */
+	bool born_dead; /* it ended before its parent's event */
+	bool stripped;  /* the call is a clone whose CLONE_UNTRACED was taken out */
+	int deliver;    /* the signal to deliver when it is resumed */
+	int dead_status;
+};
+
+/* A system call, as it was made. */
+struct memmap_traced_call {
+	uint64_t number;
+	uint64_t args[6];
+	int64_t result; /* at its exit: non-negative or a negative errno */
+};
+
+enum memmap_trace_kind {
+	MEMMAP_TRACE_CALL_ENTRY, /* a memory call is about to be made */
+	MEMMAP_TRACE_CALL_EXIT,  /* it has been made */
+	MEMMAP_TRACE_FOREIGN,    /* a call of another ABI (i386, x32): the engine cannot follow */
+	MEMMAP_TRACE_EXEC,       /* the task runs a new program, in a new address space */
+	MEMMAP_TRACE_CLONE,      /* the task has a new child (or thread) */
+	MEMMAP_TRACE_EXITING,    /* the task is about to end, its address space is still there */
+	MEMMAP_TRACE_EXITED,     /* the task is gone; its struct is freed at the next event */
+	MEMMAP_TRACE_DONE,       /* nobody is left */
+};
+
+struct memmap_trace_event {
+	enum memmap_trace_kind kind;
+	struct memmap_task *task;
+	bool stopped;                   /* the task waits for memmap_tracer_resume() */
+	struct memmap_traced_call call; /* CALL_ENTRY, CALL_EXIT (number and result), FOREIGN */
+	struct memmap_task *child;      /* CLONE: runs on its own; NULL when it has died already */
+	pid_t child_tid;                /* CLONE */
+	uint64_t clone_flags;           /* CLONE: CLONE_VM, CLONE_THREAD, ... as asked for */
+	void *former_user;              /* EXEC by a thread: the `user` of the task that it was */
+	bool was_thread;                /* EXEC: the task was not the leader of its group */
+	int status;                     /* EXITED: as waitpid(2) gives it */
+};
+
+/* What made starting fail. */
+enum memmap_tracer_stage {
+	MEMMAP_TRACER_FORK,    /* no process or no memory */
+	MEMMAP_TRACER_FILTER,  /* the seccomp filter could not be made */
+	MEMMAP_TRACER_SEIZE,   /* not permitted to trace */
+	MEMMAP_TRACER_SECCOMP, /* the kernel refused the filter */
+	MEMMAP_TRACER_EXEC,    /* the command could not be run */
+	MEMMAP_TRACER_DIED,    /* it was killed before it ran */
+};
+
+struct memmap_tracer;
+
+/**
+ * Start `argv[0]` (looked up in PATH) under trace. It has not run an instruction yet when this
+ * returns: its EXEC event is the first.
+ *
+ * Signals that come to this process afterwards and were meant for the program are passed on to it;
+ * see memmap_tracer_forward_signals().
+ *
+ * Returns:     0
+ *              a negative errno, and in `*stage` what failed; the child is gone
+ */
+int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
+			enum memmap_tracer_stage *stage);
+
+/** Kill what is still traced, and free the tracer. NULL is ignored. */
+void memmap_tracer_release(struct memmap_tracer *tracer);
+
+/** The first process. */
+pid_t memmap_tracer_root(const struct memmap_tracer *tracer);
+
+/**
+ * Wait for the next event.
+ *
+ * Returns:     0
+ *              -ENOMEM, or another negative errno that the kernel gave: tracing cannot go on
+ */
+int memmap_tracer_next(struct memmap_tracer *tracer, struct memmap_trace_event *event);
+
+/** Let a stopped task go on. A task that was killed meanwhile is no error. */
+void memmap_tracer_resume(struct memmap_tracer *tracer, struct memmap_task *task);
+
+/** Kill every task with SIGKILL; they go on to tell of their end. */
+void memmap_tracer_kill_all(struct memmap_tracer *tracer);
+
+/**
+ * From now on, until the first process ends: signals that a process sends to this one (SIGTERM,
+ * SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2) go on to the first process; those that the terminal
+ * sends (^C, ^\, hanging up) have reached it already and are ignored here.
+ */
+void memmap_tracer_forward_signals(struct memmap_tracer *tracer);
+
+#endif /* MEMMAP_PLATFORM_PTRACE_TRACER_H */
