@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The differential fuzzer's main program: run scripts on both sides, compare, shrink what differs.
+ *
+ *   differential [--seed N] [--steps N] [--seconds N] [--length N] [--no-fresh]
+ *   differential --replay FILE...
+ *
+ * A seed stands for one script of --length steps, generated while it runs. Without --replay, the
+ * seeds are N, N+1, ... (N is 1 unless --seed says otherwise) until --steps or --seconds are used
+ * up; then, unless --no-fresh, as many again from a fresh seed, which is printed.
+ *
+ * After each step the result and the whole text of /proc/PID/maps are compared; every few steps the
+ * flags of each VMA (smaps), the counts of pages (status), the model's own invariants, and what the
+ * files know of their mappings. A difference is shrunk to a shortest script that still shows it,
+ * checking everything after each step; the script is printed and can be given to --replay.
+ *
+ * Exit status: 0 no difference, 1 differences, 2 bad usage, 77 the kernel cannot be asked here.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "differential.h"
+
+#define STEPS_BETWEEN_FULL_CHECKS 24
+
+static struct options {
+	uint64_t seed, steps;
+	double seconds;
+	size_t length;
+	bool fresh, verbose;
+	unsigned int max_failures;
+} options = {.seed = 1,
+	     .steps = UINT64_MAX,
+	     .seconds = 8,
+	     .length = 300,
+	     .fresh = true,
+	     .max_failures = 1};
+
+static struct open_files files;
+
+struct world {
+	struct kernel kernel;
+	struct model *model;
+};
+
+enum kind {
+	KIND_NONE,
+	KIND_RESULT,
+	KIND_EXPECTED,
+	KIND_MAPS,
+	KIND_FLAGS,
+	KIND_STATS,
+	KIND_INVARIANT,
+	KIND_REVERSE_MAP,
+	KIND_LEFTOVER,
+	KIND_HARNESS, /* the harness is broken, not the model */
+};
+
+static const char *const kind_names[] = {
+	"nothing",
+	"the result",
+	"the expected result",
+	"maps",
+	"the flags of a VMA",
+	"the counts of pages",
+	"an invariant of the model",
+	"the reverse map",
+	"what is left at the end",
+	"the harness",
+};
+
+struct difference {
+	enum kind kind;
+	size_t at; /* the step */
+	struct step step;
+	int64_t expected, found;
+};
+
+/* ---- Comparing ---- */
+
+/* Print the lines that only one of two texts has. */
+static void print_lines_apart(const char *name, const char *text, const char *other)
+{
+	while (*text) {
+		const char *end = strchrnul(text, '\n');
+		size_t len = (size_t)(end - text);
+		bool found = false;
+
+		for (const char *line = other; *line && !found;) {
+			const char *line_end = strchrnul(line, '\n');
+
+			found = (size_t)(line_end - line) == len && !memcmp(line, text, len);
+			line = *line_end ? line_end + 1 : line_end;
+		}
+		if (!found)
+			fprintf(stderr, "    %s %.*s\n", name, (int)len, text);
+		text = *end ? end + 1 : end;
+	}
+}
+
+static bool same_flags(struct world *world, unsigned int process, bool verbose)
+{
+	/* What smaps does not show as it is, and what no user can see. */
+	const uint64_t hidden = MEMMAP_VM_HUGETLB;
+	struct kernel_vmas vmas = {0};
+	bool same = true;
+
+	if (kernel_read_smaps(&world->kernel, process, &vmas))
+		return false;
+	for (size_t i = 0; i < vmas.len; i++) {
+		const struct kernel_vma *k = &vmas.vmas[i];
+		struct memmap_vma m = {0};
+
+		if (k->start >= TASK_END)
+			continue;
+		if (memmap_mm_find_vma(model_mm(world->model, process), k->start, &m) &&
+		    !((m.flags ^ k->flags) & ~hidden))
+			continue;
+		same = false;
+		if (verbose)
+			fprintf(stderr,
+				"    %#llx: kernel %#llx, model %#llx: differing bits %#llx\n",
+				(unsigned long long)k->start, (unsigned long long)k->flags,
+				(unsigned long long)m.flags,
+				(unsigned long long)((m.flags ^ k->flags) & ~hidden));
+	}
+	kernel_vmas_release(&vmas);
+	return same;
+}
+
+static bool same_stats(struct world *world, unsigned int process, bool verbose)
+{
+	struct memmap_mm_stats model;
+	struct kernel_stats kernel;
+
+	if (kernel_read_stats(&world->kernel, process, &kernel))
+		return false;
+	memmap_mm_get_stats(model_mm(world->model, process), &model);
+	if (model.total_pages == kernel.total_pages && model.locked_pages == kernel.locked_pages &&
+	    model.data_pages == kernel.data_pages && model.stack_pages == kernel.stack_pages)
+		return true;
+	if (verbose)
+		fprintf(stderr,
+			"    kernel total %llu locked %llu data %llu stack %llu\n"
+			"    model  total %llu locked %llu data %llu stack %llu\n",
+			(unsigned long long)kernel.total_pages,
+			(unsigned long long)kernel.locked_pages,
+			(unsigned long long)kernel.data_pages,
+			(unsigned long long)kernel.stack_pages,
+			(unsigned long long)model.total_pages,
+			(unsigned long long)model.locked_pages,
+			(unsigned long long)model.data_pages,
+			(unsigned long long)model.stack_pages);
+	return false;
+}
+
+static enum kind compare_maps(struct world *world, unsigned int process, bool verbose)
+{
+	const char *model = model_maps(world->model, process);
+	const char *kernel = world->kernel.process[process].maps;
+
+	if (!strcmp(model, kernel))
+		return KIND_NONE;
+	if (verbose) {
+		print_lines_apart("kernel", kernel, model);
+		print_lines_apart("model ", model, kernel);
+	}
+	return KIND_MAPS;
+}
+
+static enum kind compare_all(struct world *world, unsigned int process, bool verbose)
+{
+	if (!same_flags(world, process, verbose))
+		return KIND_FLAGS;
+	if (!same_stats(world, process, verbose))
+		return KIND_STATS;
+	if (memmap_mm_verify(model_mm(world->model, process)))
+		return KIND_INVARIANT;
+	if (!model_check_files(world->model))
+		return KIND_REVERSE_MAP;
+	return KIND_NONE;
+}
+
+/* Make one step on both sides and compare. */
+static enum kind run_step(struct world *world, const struct step *step, bool all, bool verbose,
+			  struct difference *difference)
+{
+	struct kernel *kernel = &world->kernel;
+	enum kind kind;
+	int64_t found, expected;
+
+	if (kernel_run(kernel, step, &expected))
+		return KIND_HARNESS;
+	if (kernel->alive[step->process] && kernel_read_maps(kernel, step->process))
+		return KIND_HARNESS;
+	found = model_run(world->model, kernel, step, expected);
+	difference->expected = expected;
+	difference->found = found;
+	if (found != expected)
+		return KIND_RESULT;
+	if (step->expects && found != step->expected) {
+		difference->expected = step->expected;
+		return KIND_EXPECTED;
+	}
+	if (!kernel->alive[step->process])
+		return KIND_NONE;
+	kind = compare_maps(world, step->process, verbose);
+	if (!kind && step->op == OP_FORK)
+		kind = compare_maps(world, (unsigned int)step->args[0], verbose);
+	if (!kind && all)
+		kind = compare_all(world, step->process, verbose);
+	if (!kind && all && step->op == OP_FORK)
+		kind = compare_all(world, (unsigned int)step->args[0], verbose);
+	return kind;
+}
+
+static int world_start(struct world *world, bool no_ipc_lock)
+{
+	memset(world, 0, sizeof(*world));
+	if (kernel_start(&world->kernel, &files, no_ipc_lock) ||
+	    model_start(&world->model, &world->kernel, &files))
+		return -1;
+	return 0;
+}
+
+static bool world_stop(struct world *world)
+{
+	kernel_stop(&world->kernel);
+	return model_stop(world->model);
+}
+
+/* Can the step be made at all, after others have been left out? */
+static bool step_possible(const struct world *world, const struct step *step)
+{
+	return world->kernel.alive[step->process] &&
+	       (step->op != OP_FORK || !world->kernel.alive[step->args[0]]);
+}
+
+/* Run a whole script in a world of its own. */
+static void run_script(const struct script *script, bool all, bool verbose,
+		       struct difference *difference)
+{
+	struct world world;
+
+	memset(difference, 0, sizeof(*difference));
+	if (world_start(&world, script->no_ipc_lock)) {
+		difference->kind = KIND_HARNESS;
+		return;
+	}
+	difference->kind = compare_maps(&world, 0, verbose);
+	for (size_t i = 0; i < script->len && !difference->kind; i++) {
+		if (!step_possible(&world, &script->steps[i]))
+			continue;
+		difference->at = i;
+		difference->step = script->steps[i];
+		difference->kind = run_step(&world, &script->steps[i], all, verbose, difference);
+	}
+	if (!world_stop(&world) && !difference->kind)
+		difference->kind = KIND_LEFTOVER;
+}
+
+/* ---- Shrinking ---- */
+
+static struct script without(const struct script *script, size_t from, size_t count)
+{
+	struct script shorter = {.no_ipc_lock = script->no_ipc_lock};
+
+	for (size_t i = 0; i < script->len; i++)
+		if (i < from || i >= from + count)
+			script_append(&shorter, script->steps[i]);
+	return shorter;
+}
+
+/* Leave out whatever can be left out: halves, quarters, ... single steps, until nothing can. */
+static void shrink(struct script *script, struct difference *difference)
+{
+	bool again = true;
+
+	script->len = difference->at + 1;
+	for (size_t chunk = script->len / 2 ? script->len / 2 : 1; chunk && (again || chunk > 1);) {
+		again = false;
+		for (size_t from = 0; from + chunk < script->len;) {
+			struct script shorter = without(script, from, chunk);
+			struct difference now;
+
+			run_script(&shorter, true, false, &now);
+			if (now.kind == difference->kind && now.step.op == difference->step.op) {
+				shorter.len = now.at + 1;
+				script_release(script);
+				*script = shorter;
+				*difference = now;
+				again = true;
+			} else {
+				script_release(&shorter);
+				from += chunk;
+			}
+		}
+		if (chunk > 1)
+			chunk = chunk / 2;
+		else if (!again)
+			break;
+	}
+}
+
+static void print_difference(const struct script *script, const struct difference *difference,
+			     const struct bases *bases)
+{
+	struct difference again;
+
+	fprintf(stderr, "differential: %s differs at the last step of this script:\n",
+		kind_names[difference->kind]);
+	script_print(stderr, script, bases);
+	fprintf(stderr, "  expected ");
+	if (difference->expected < 0)
+		fprintf(stderr, "%s", error_name(difference->expected));
+	else
+		fprintf(stderr, "%#llx", (unsigned long long)difference->expected);
+	fprintf(stderr, ", found ");
+	if (difference->found < 0)
+		fprintf(stderr, "%s\n", error_name(difference->found));
+	else
+		fprintf(stderr, "%#llx\n", (unsigned long long)difference->found);
+	run_script(script, true, true, &again);
+}
+
+/* ---- Running seeds ---- */
+
+/* Generate and run the script of one seed. Returns the number of steps made; sets `*failed`. */
+static size_t run_seed(uint64_t seed, bool *failed)
+{
+	struct script script = {0};
+	struct generator generator;
+	struct difference difference = {0};
+	struct world world = {0};
+	struct bases bases;
+	struct kernel probe;
+	size_t steps;
+
+	/* What the script is like decides how the executor is started, and is needed first. */
+	memset(&probe, 0, sizeof(probe));
+	probe.process[0].maps = (char *)(uintptr_t) "";
+	generator_start(&generator, seed, &probe, &script);
+	generator_release(&generator);
+	if (world_start(&world, script.no_ipc_lock))
+		exit(77);
+	generator_start(&generator, seed, &world.kernel, &script);
+	bases = world.kernel.bases;
+	difference.kind = compare_maps(&world, 0, true);
+	for (size_t i = 0; i < options.length && !difference.kind; i++) {
+		const struct step step = generator_next(&generator, &world.kernel);
+		const bool all = i % STEPS_BETWEEN_FULL_CHECKS == STEPS_BETWEEN_FULL_CHECKS - 1;
+
+		if (options.verbose)
+			step_print(stderr, &step, &bases);
+		script_append(&script, step);
+		difference.at = i;
+		difference.step = step;
+		difference.kind = run_step(&world, &step, all, false, &difference);
+	}
+	generator_release(&generator);
+	if (!world_stop(&world) && !difference.kind)
+		difference.kind = KIND_LEFTOVER;
+	steps = script.len;
+	if (difference.kind) {
+		struct difference first;
+
+		*failed = true;
+		/* Where does it begin, when everything is checked after each step? */
+		run_script(&script, true, false, &first);
+		fprintf(stderr, "differential: seed %llu: %s differs after %zu steps%s\n",
+			(unsigned long long)seed, kind_names[difference.kind], difference.at + 1,
+			first.kind ? "" : ", but not when run again");
+		if (first.kind && first.kind != KIND_HARNESS) {
+			shrink(&script, &first);
+			print_difference(&script, &first, &bases);
+		} else {
+			script_print(stderr, &script, &bases);
+		}
+	}
+	script_release(&script);
+	return steps;
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* Run seeds from `seed` on. Returns how many of them failed. */
+static unsigned int run_seeds(uint64_t seed)
+{
+	const double start = now();
+	unsigned int failures = 0, scripts = 0;
+	uint64_t steps = 0;
+
+	while (steps < options.steps && now() - start < options.seconds &&
+	       failures < options.max_failures) {
+		bool failed = false;
+
+		steps += run_seed(seed++, &failed);
+		failures += failed;
+		scripts++;
+	}
+	printf("differential: %llu steps in %u scripts, %u with a difference, %.1f s\n",
+	       (unsigned long long)steps, scripts, failures, now() - start);
+	fflush(stdout);
+	return failures;
+}
+
+static unsigned int replay(const char *path)
+{
+	struct script script = {0};
+	struct difference difference;
+	struct kernel kernel;
+	struct bases bases;
+	unsigned int failures = 0;
+
+	if (kernel_start(&kernel, &files, false))
+		exit(77);
+	bases = kernel.bases;
+	kernel_stop(&kernel);
+	if (script_read(path, &script, &bases))
+		return 1;
+	run_script(&script, true, false, &difference);
+	if (difference.kind) {
+		fprintf(stderr, "differential: %s:\n", path);
+		script.len = difference.at + 1;
+		print_difference(&script, &difference, &bases);
+		failures = 1;
+	}
+	printf("differential: %s: %zu steps, %s\n", path, script.len, failures ? "FAILED" : "good");
+	script_release(&script);
+	return failures;
+}
+
+static void usage(void)
+{
+	fprintf(stderr, "usage: differential [--seed N] [--steps N] [--seconds N] [--length N]\n"
+			"                    [--failures N] [--no-fresh] [--verbose]\n"
+			"       differential --replay FILE...\n");
+	exit(2);
+}
+
+static uint64_t number(const char *text)
+{
+	char *end;
+	uint64_t value = strtoull(text, &end, 0);
+
+	if (!*text || *end)
+		usage();
+	return value;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"seed", required_argument, NULL, 's'},
+		{"steps", required_argument, NULL, 'n'},
+		{"seconds", required_argument, NULL, 't'},
+		{"length", required_argument, NULL, 'l'},
+		{"failures", required_argument, NULL, 'f'},
+		{"no-fresh", no_argument, NULL, 'F'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"replay", no_argument, NULL, 'r'},
+		{NULL, 0, NULL, 0},
+	};
+	unsigned int failures = 0;
+	bool replaying = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (option) {
+		case 's':
+			options.seed = number(optarg);
+			break;
+		case 'n':
+			options.steps = number(optarg);
+			break;
+		case 't':
+			options.seconds = (double)number(optarg);
+			break;
+		case 'l':
+			options.length = number(optarg);
+			break;
+		case 'f':
+			options.max_failures = (unsigned int)number(optarg);
+			break;
+		case 'F':
+			options.fresh = false;
+			break;
+		case 'v':
+			options.verbose = true;
+			break;
+		case 'r':
+			replaying = true;
+			break;
+		default:
+			usage();
+		}
+	}
+	if (replaying == (optind == argc))
+		usage();
+	signal(SIGPIPE, SIG_IGN);
+	if (open_files_create(&files)) {
+		printf("differential: skipped: the files to map cannot be made here\n");
+		return 77;
+	}
+	if (replaying) {
+		for (; optind < argc; optind++)
+			failures += replay(argv[optind]);
+	} else {
+		failures = run_seeds(options.seed);
+		if (options.fresh && !failures) {
+			uint64_t fresh =
+				(unsigned long)time(NULL) * 1000003UL + (unsigned long)getpid();
+
+			printf("differential: fresh seed %llu\n", (unsigned long long)fresh);
+			failures += run_seeds(fresh);
+		}
+	}
+	open_files_destroy(&files);
+	return failures ? 1 : 0;
+}

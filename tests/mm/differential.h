@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The differential fuzzer: memory system calls run twice, by the running kernel and by memmap, and
+ * everything that can be seen of the two address spaces is compared after each of them.
+ *
+ *   generate ──▶ step ──▶ kernel side: an executor process makes the call     ──▶ result, maps,
+ * smaps │                                                                   │ compare └────▶ model
+ * side: a memmap_mm does the same                ──▶ result, maps, flags
+ *
+ * Words: a *step* is one system call (or touch, fork, limit) of one process; a *script* is a list
+ * of steps and can be printed and read back; a *world* is the executor with all that forked from
+ * it, and the address spaces that mirror them. Whether a world finds a difference depends on the
+ * script alone: address randomisation is off, and nothing else goes on in the executor.
+ */
+#ifndef DIFFERENTIAL_H
+#define DIFFERENTIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include <memmap/mm.h>
+
+#include "differential_protocol.h"
+
+#define PAGE        4096ULL
+#define ARENA       0x10000000ULL
+#define ARENA_PAGES 64
+#define TASK_END    0x7ffffffff000ULL
+
+/* ---- Steps ---- */
+
+enum op {
+	OP_MMAP,
+	OP_MUNMAP,
+	OP_MPROTECT,
+	OP_MREMAP,
+	OP_BRK,
+	OP_MADVISE,
+	OP_MLOCK,
+	OP_MLOCK2,
+	OP_MUNLOCK,
+	OP_MLOCKALL,
+	OP_MUNLOCKALL,
+	OP_MSEAL,
+	OP_MSYNC,
+	OP_READ,  /* touch a byte */
+	OP_WRITE, /* touch a byte */
+	OP_FORK,  /* the child gets the number in args[0] */
+	OP_EXIT,
+	OP_LIMIT, /* set a soft limit: which, bytes */
+	OP_VMAS,  /* no call: the range args[0..1) must be made of args[2] VMAs */
+	NR_OPS
+};
+
+struct step {
+	enum op op;
+	unsigned int process;
+	uint64_t args[6];
+	bool expects; /* the script says what both sides must return */
+	int64_t expected;
+};
+
+struct script {
+	struct step *steps;
+	size_t len, cap;
+	bool no_ipc_lock; /* the executor lacks CAP_IPC_LOCK: RLIMIT_MEMLOCK counts */
+};
+
+void script_append(struct script *script, struct step step);
+void script_release(struct script *script);
+
+/* Where symbolic addresses begin; found when a world starts, the same in all of them. */
+struct bases {
+	uint64_t brk;   /* B: the start of the heap */
+	uint64_t top;   /* T: where the first mapping that the kernel places will end */
+	uint64_t stack; /* S: the start of the stack's VMA */
+};
+
+void step_print(FILE *out, const struct step *step, const struct bases *bases);
+void script_print(FILE *out, const struct script *script, const struct bases *bases);
+/* Returns 0, or -1 and a message on stderr. */
+int script_read(const char *path, struct script *script, const struct bases *bases);
+const char *error_name(int64_t error);
+
+/* ---- Files that the executor has open ---- */
+
+enum file {
+	FILE_RW,     /* a regular file */
+	FILE_RW2,    /* the same inode, opened once more */
+	FILE_RO,     /* the same inode, for reading only */
+	FILE_WO,     /* the same inode, for writing only */
+	FILE_OTHER,  /* another regular file */
+	FILE_MEM,    /* a memfd */
+	FILE_MEM2,   /* the same memfd, opened once more */
+	FILE_MEMRO,  /* the same memfd, for reading only */
+	FILE_SEALED, /* a memfd with F_SEAL_WRITE */
+	FILE_FUTURE, /* a memfd with F_SEAL_FUTURE_WRITE */
+	FILE_DIR,    /* a directory: it cannot be mapped */
+	FILE_PATH,   /* opened with O_PATH: no file at all for mmap */
+	FILE_NONE,   /* a descriptor that is not open */
+	NR_FILES
+};
+
+#define FILE_BYTES (1ULL << 28) /* all of them are longer than any sane mapping */
+
+extern const char *const file_names[NR_FILES];
+
+struct open_file {
+	int fd;
+	uint64_t dev, ino;
+	bool readable, writable, huge_aligned, no_exec, no_mmap, sealed, usable;
+	char name[256]; /* as maps shows it */
+};
+
+struct open_files {
+	struct open_file file[NR_FILES];
+	int zero_fd, scratch_fd;
+};
+
+int open_files_create(struct open_files *files);
+void open_files_destroy(struct open_files *files);
+
+/* ---- The kernel's side ---- */
+
+/* One line of /proc/PID/maps, and what smaps knows beyond it. */
+struct kernel_vma {
+	uint64_t start, end, offset, dev, ino;
+	char perms[5];
+	char name[256];
+	uint64_t flags; /* MEMMAP_VM_*; only where smaps was read */
+	bool anonymous; /* it has anonymous pages; only where smaps was read */
+};
+
+struct kernel_vmas {
+	struct kernel_vma *vmas;
+	size_t len, cap;
+};
+
+void kernel_vmas_parse(struct kernel_vmas *vmas, const char *maps);
+void kernel_vmas_release(struct kernel_vmas *vmas);
+
+struct kernel_process {
+	pid_t pid;
+	int maps_fd, smaps_fd, status_fd;
+	char *maps; /* the text, as read last */
+	size_t maps_len, maps_cap;
+	char *smaps;
+	size_t smaps_len, smaps_cap;
+};
+
+struct kernel_stats {
+	uint64_t total_pages, locked_pages, data_pages, stack_pages;
+};
+
+struct kernel {
+	int command_fd[EXECUTOR_MAX_PROCESSES]; /* the fuzzer's ends of the pipes */
+	int reply_fd[EXECUTOR_MAX_PROCESSES];
+	struct kernel_process process[EXECUTOR_MAX_PROCESSES];
+	bool alive[EXECUTOR_MAX_PROCESSES];
+	pid_t executor; /* process 0, which all others come from */
+	struct memmap_mm_layout layout;
+	struct memmap_mm_limits limits;
+	struct bases bases;
+};
+
+/* All return 0 or more, or -1 with a message on stderr: then the harness itself is broken. */
+int kernel_start(struct kernel *kernel, const struct open_files *files, bool no_ipc_lock);
+void kernel_stop(struct kernel *kernel);
+int kernel_run(struct kernel *kernel, const struct step *step, int64_t *result);
+int kernel_read_maps(struct kernel *kernel, unsigned int process);
+int kernel_read_smaps(struct kernel *kernel, unsigned int process, struct kernel_vmas *vmas);
+int kernel_read_stats(struct kernel *kernel, unsigned int process, struct kernel_stats *stats);
+
+/* ---- The model's side ---- */
+
+struct model;
+
+int model_start(struct model **out, struct kernel *kernel, const struct open_files *files);
+/* Returns false, with a message, when something was left over. */
+bool model_stop(struct model *model);
+/* What would the call return? A result that only the pages can tell is taken from the kernel's. */
+int64_t model_run(struct model *model, const struct kernel *kernel, const struct step *step,
+		  int64_t kernel_result);
+const char *model_maps(struct model *model, unsigned int process);
+struct memmap_mm *model_mm(struct model *model, unsigned int process);
+/* Is what the files know of their mappings what the address spaces say? */
+bool model_check_files(struct model *model);
+
+/* ---- The generator ---- */
+
+struct generator {
+	uint64_t state;
+	struct kernel_vmas vmas;
+	bool locks;           /* this script locks memory: then nothing huge is mapped */
+	bool limits;          /* this script lowers limits */
+	bool forks;           /* this script forks */
+	bool seals;           /* this script seals */
+	uint64_t guarded[64]; /* ranges that must stay as they are: start, end, start, end ... */
+	size_t nr_guarded;
+};
+
+uint64_t random_next(uint64_t *state);
+void generator_start(struct generator *g, uint64_t seed, const struct kernel *kernel,
+		     struct script *script);
+void generator_release(struct generator *g);
+struct step generator_next(struct generator *g, const struct kernel *kernel);
+
+#endif /* DIFFERENTIAL_H */
