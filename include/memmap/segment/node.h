@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Nodes: their layout, the search inside one, and moving entries within and between them.
+ *
+ * A leaf keeps the ends of its segments apart from their starts and their values, because only ends
+ * are searched. Whatever a node does not use of `ends`, `starts` and `separators` holds the key
+ * type's maximum, which is above every key searched for: so the search counts over the whole array,
+ * in a fixed number of steps and without a branch that depends on the keys.
+ */
+
+struct SEGMENT_(leaf) {
+	SEGMENT_NODE node;
+	__attribute__((aligned(SEGMENT_CACHE_LINE))) SEGMENT_KEY ends[SEGMENT_LEAF_CAPACITY];
+	SEGMENT_KEY starts[SEGMENT_LEAF_CAPACITY];
+	SEGMENT_VALUE_TYPE values[SEGMENT_LEAF_CAPACITY];
+};
+
+struct SEGMENT_(inner) {
+	SEGMENT_NODE node;
+	/* The end of the last segment below each child but the last. */
+	__attribute__((aligned(SEGMENT_CACHE_LINE))) SEGMENT_KEY separators[SEGMENT_INNER_CAPACITY];
+	SEGMENT_NODE *children[SEGMENT_INNER_CAPACITY];
+#if SEGMENT_TRACK_GAPS
+	SEGMENT_KEY gaps[SEGMENT_INNER_CAPACITY]; /* each child's max_gap */
+#endif
+};
+
+/* A place among the segments of the tree: before segment `index` of the leaf `node`. */
+struct SEGMENT_(place) {
+	SEGMENT_NODE *node;
+	size_t index;
+};
+
+SEGMENT_PRIVATE SEGMENT_LEAF *SEGMENT_(node_leaf)(const SEGMENT_NODE *node)
+{
+	return (SEGMENT_LEAF *)(uintptr_t)node;
+}
+
+SEGMENT_PRIVATE SEGMENT_INNER *SEGMENT_(node_inner)(const SEGMENT_NODE *node)
+{
+	return (SEGMENT_INNER *)(uintptr_t)node;
+}
+
+/* The limits as functions: comparing with a constant 0 or 255 draws warnings. */
+SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(key_min)(void)
+{
+	return SEGMENT_MIN_KEY;
+}
+
+SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(key_max)(void)
+{
+	return SEGMENT_MAX_KEY;
+}
+
+SEGMENT_PRIVATE SEGMENT_RANGE_TYPE SEGMENT_(key_range)(SEGMENT_KEY start, SEGMENT_KEY end)
+{
+	SEGMENT_RANGE_TYPE r;
+	r.start = start;
+	r.end = end;
+	return r;
+}
+
+/* How many of eight keys are at or below `key`. */
+SEGMENT_PRIVATE size_t SEGMENT_(keys_rank8)(const SEGMENT_KEY *keys, SEGMENT_KEY key)
+{
+	return (size_t)(keys[0] <= key) + (size_t)(keys[1] <= key) + (size_t)(keys[2] <= key) +
+	       (size_t)(keys[3] <= key) + (size_t)(keys[4] <= key) + (size_t)(keys[5] <= key) +
+	       (size_t)(keys[6] <= key) + (size_t)(keys[7] <= key);
+}
+
+/*
+ * How many of `capacity` sorted keys are at or below `key`. `capacity` is a constant.
+ *
+ * One probe in each group of eight finds the group, then its eight are counted.
+ */
+SEGMENT_PRIVATE __attribute__((always_inline)) size_t SEGMENT_(keys_rank)(const SEGMENT_KEY *keys,
+									  size_t capacity,
+									  SEGMENT_KEY key)
+{
+	size_t rank = 0;
+	if (capacity % 8 != 0) {
+		for (size_t i = 0; i < capacity; i++)
+			rank += keys[i] <= key;
+		return rank;
+	}
+	for (size_t group = 8; group < capacity; group += 8)
+		rank += (size_t)(keys[group - 1] <= key) * 8;
+	return rank + SEGMENT_(keys_rank8)(keys + rank, key);
+}
+
+SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(leaf_last_end)(const SEGMENT_NODE *leaf)
+{
+	return SEGMENT_(node_leaf)(leaf)->ends[leaf->count - 1];
+}
+
+/* Where the gap before segment `index` begins. */
+SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(leaf_gap_start)(const SEGMENT_NODE *leaf, size_t index)
+{
+	if (index > 0)
+		return SEGMENT_(node_leaf)(leaf)->ends[index - 1];
+	return leaf->prev ? SEGMENT_(leaf_last_end)(leaf->prev) : SEGMENT_(key_min)();
+}
+
+/* Open a slot at `index` of a leaf that is not full; what is in it is for the caller to write. */
+SEGMENT_PRIVATE void SEGMENT_(leaf_open)(SEGMENT_LEAF *leaf, size_t index)
+{
+	size_t after = leaf->node.count - index;
+	memmove(leaf->ends + index + 1, leaf->ends + index, after * sizeof(SEGMENT_KEY));
+	memmove(leaf->starts + index + 1, leaf->starts + index, after * sizeof(SEGMENT_KEY));
+	memmove((void *)(leaf->values + index + 1), (void *)(leaf->values + index),
+		after * sizeof(SEGMENT_VALUE_TYPE));
+	leaf->node.count++;
+}
+
+/* Close the slot at `index`; its value has left. */
+SEGMENT_PRIVATE void SEGMENT_(leaf_close)(SEGMENT_LEAF *leaf, size_t index)
+{
+	size_t last = --leaf->node.count;
+	size_t after = last - index;
+	memmove(leaf->ends + index, leaf->ends + index + 1, after * sizeof(SEGMENT_KEY));
+	memmove(leaf->starts + index, leaf->starts + index + 1, after * sizeof(SEGMENT_KEY));
+	memmove((void *)(leaf->values + index), (void *)(leaf->values + index + 1),
+		after * sizeof(SEGMENT_VALUE_TYPE));
+	leaf->ends[last] = SEGMENT_LAST_KEY;
+	leaf->starts[last] = SEGMENT_LAST_KEY;
+}
+
+/* Copy `n` segments to unused slots of another leaf, or from slots that will be overwritten. */
+SEGMENT_PRIVATE void SEGMENT_(leaf_copy)(SEGMENT_LEAF *to, size_t to_index, SEGMENT_LEAF *from,
+					 size_t from_index, size_t n)
+{
+	memmove(to->ends + to_index, from->ends + from_index, n * sizeof(SEGMENT_KEY));
+	memmove(to->starts + to_index, from->starts + from_index, n * sizeof(SEGMENT_KEY));
+	memmove((void *)(to->values + to_index), (void *)(from->values + from_index),
+		n * sizeof(SEGMENT_VALUE_TYPE));
+}
+
+/* Set the count and fill the slots from there up to `used`. */
+SEGMENT_PRIVATE void SEGMENT_(leaf_truncate)(SEGMENT_LEAF *leaf, size_t count, size_t used)
+{
+	for (size_t i = count; i < used; i++) {
+		leaf->ends[i] = SEGMENT_LAST_KEY;
+		leaf->starts[i] = SEGMENT_LAST_KEY;
+	}
+	leaf->node.count = (uint32_t)count;
+}
+
+/* Which child of its parent `node` is. */
+SEGMENT_PRIVATE size_t SEGMENT_(inner_position)(const SEGMENT_INNER *parent,
+						const SEGMENT_NODE *node)
+{
+	size_t i = 0;
+	while (parent->children[i] != node)
+		i++;
+	return i;
+}
+
+/* Put `child` at slot `index`, which is unused or will be overwritten. */
+SEGMENT_PRIVATE void SEGMENT_(inner_put)(SEGMENT_INNER *inner, size_t index, SEGMENT_NODE *child)
+{
+	inner->children[index] = child;
+	child->parent = &inner->node;
+#if SEGMENT_TRACK_GAPS
+	inner->gaps[index] = child->max_gap;
+#endif
+}
+
+/* Copy `n` children, and the separators after each of the first `n_separators` of them. */
+SEGMENT_PRIVATE void SEGMENT_(inner_copy)(SEGMENT_INNER *to, size_t to_index, SEGMENT_INNER *from,
+					  size_t from_index, size_t n, size_t n_separators)
+{
+	memmove(to->separators + to_index, from->separators + from_index,
+		n_separators * sizeof(SEGMENT_KEY));
+	memmove(to->children + to_index, from->children + from_index, n * sizeof(SEGMENT_NODE *));
+#if SEGMENT_TRACK_GAPS
+	memmove(to->gaps + to_index, from->gaps + from_index, n * sizeof(SEGMENT_KEY));
+#endif
+	if (to != from) {
+		for (size_t i = to_index; i < to_index + n; i++)
+			to->children[i]->parent = &to->node;
+	}
+}
+
+/* Set the count and fill the separators that are unused then, up to `used`. */
+SEGMENT_PRIVATE void SEGMENT_(inner_truncate)(SEGMENT_INNER *inner, size_t count, size_t used)
+{
+	for (size_t i = count > 0 ? count - 1 : 0; i < used; i++)
+		inner->separators[i] = SEGMENT_LAST_KEY;
+	inner->node.count = (uint32_t)count;
+}
+
+#if SEGMENT_TRACK_GAPS
+
+/* The largest gap before a segment of `leaf`, from the segments themselves. */
+SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(leaf_largest_gap)(const SEGMENT_NODE *node)
+{
+	const SEGMENT_LEAF *leaf = SEGMENT_(node_leaf)(node);
+	SEGMENT_KEY largest = 0;
+	SEGMENT_KEY end = SEGMENT_(leaf_gap_start)(node, 0);
+	for (size_t i = 0; i < node->count; i++) {
+		SEGMENT_KEY gap = (SEGMENT_KEY)(leaf->starts[i] - end);
+		largest = gap > largest ? gap : largest;
+		end = leaf->ends[i];
+	}
+	return largest;
+}
+
+SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(inner_largest_gap)(const SEGMENT_INNER *inner)
+{
+	SEGMENT_KEY largest = 0;
+	for (size_t i = 0; i < inner->node.count; i++)
+		largest = inner->gaps[i] > largest ? inner->gaps[i] : largest;
+	return largest;
+}
+
+/* Record `gap` as the largest below `node`, here and as far up as it makes a difference. */
+SEGMENT_PRIVATE void SEGMENT_(node_set_max_gap)(SEGMENT_NODE *node, SEGMENT_KEY gap)
+{
+	while (gap != node->max_gap) {
+		node->max_gap = gap;
+		if (!node->parent)
+			return;
+		SEGMENT_INNER *parent = SEGMENT_(node_inner)(node->parent);
+		parent->gaps[SEGMENT_(inner_position)(parent, node)] = gap;
+		node = &parent->node;
+		gap = SEGMENT_(inner_largest_gap)(parent);
+	}
+}
+
+#endif
+
+/* The gaps before the segments of `leaf` (NULL: none) may have changed. */
+SEGMENT_PRIVATE void SEGMENT_(leaf_gaps_changed)(SEGMENT_NODE *leaf)
+{
+#if SEGMENT_TRACK_GAPS
+	if (leaf)
+		SEGMENT_(node_set_max_gap)(leaf, SEGMENT_(leaf_largest_gap)(leaf));
+#else
+	(void)leaf;
+#endif
+}
+
+/* The last segment of a leaf that is not empty ends elsewhere: correct the one separator of it. */
+SEGMENT_PRIVATE void SEGMENT_(leaf_last_end_changed)(SEGMENT_NODE *leaf)
+{
+	if (!leaf->next)
+		return;
+	for (SEGMENT_NODE *node = leaf; node->parent; node = node->parent) {
+		SEGMENT_INNER *parent = SEGMENT_(node_inner)(node->parent);
+		size_t position = SEGMENT_(inner_position)(parent, node);
+		if (position + 1 < parent->node.count) {
+			parent->separators[position] = SEGMENT_(leaf_last_end)(leaf);
+			return;
+		}
+	}
+}
