@@ -11,11 +11,9 @@
 #define MEMMAP_TESTS_PANIC_H
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "child.h"
 #include <memmap/error.h>
 
 /* How a child says that it panicked. */
@@ -23,17 +21,12 @@
 
 static int panic_pipe_;
 
-/* Coverage counters of a child that does not exit() are lost without this. */
-extern void __gcov_dump(void) __attribute__((weak));
-
 __attribute__((unused)) static void panic_to_pipe_(const char *message)
 {
 	size_t len = strlen(message);
 	if (write(panic_pipe_, message, len) != (ssize_t)len)
 		_exit(1);
-	if (__gcov_dump)
-		__gcov_dump();
-	_exit(PANIC_STATUS);
+	child_exit(PANIC_STATUS);
 }
 
 /* In the parent: what the child said, which must contain `words`. */

@@ -11,7 +11,8 @@
  *   bool  name_well_formed(r)          start <= end
  *   key   name_length(r)               end - start
  *   bool  name_contains(r, x)          start <= x < end
- *   bool  name_overlaps(r, r2)         some x is in both
+ *   bool  name_overlaps(r, r2)         some x is in both, or one of them is empty and lies strictly
+ *                                      inside the other
  *   bool  name_is_superset_of(r, r2)   r2 lies within r
  *   range name_intersect(r, r2)        what is in both; length 0 when they are disjoint
  *   bool  name_can_split_at(r, x)      both [start, x) and [x, end) would be non-empty

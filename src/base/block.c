@@ -36,7 +36,7 @@ struct memmap_block memmap_block_drop_first(struct memmap_block b, uint64_t n)
 {
 	if (n >= b.len)
 		return (struct memmap_block){0};
-	/* Not pointer arithmetic: the block may be at address 0. */
+	/* Not pointer arithmetic: the block may be at address 0. NOLINTNEXTLINE(*-int-to-ptr) */
 	b.addr = (void *)((uintptr_t)b.addr + n);
 	b.len -= n;
 	return b;
@@ -72,6 +72,7 @@ static struct memmap_block_seq seq_of_parts(const struct memmap_block *blocks, s
 {
 	if (nr_bytes == 0)
 		return (struct memmap_block_seq){0};
+	memmap_assert(blocks);
 	while (blocks->len == 0) {
 		blocks++;
 		nr--;

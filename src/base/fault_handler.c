@@ -29,7 +29,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -169,28 +168,41 @@ static layer_function *const bus_functions[MAX_LAYERS] = {
 
 static bool same_action(const struct sigaction *a, const struct sigaction *b)
 {
-	if (a->sa_flags != b->sa_flags || memcmp(&a->sa_mask, &b->sa_mask, sizeof(a->sa_mask)) != 0)
+	if (a->sa_flags != b->sa_flags)
 		return false;
+	/* One by one: what lies behind the last signal of a set is anything. */
+	for (int number = 1; number < NSIG; number++) {
+		if (sigismember(&a->sa_mask, number) != sigismember(&b->sa_mask, number))
+			return false;
+	}
 	return has_flag(a, SA_SIGINFO) ? a->sa_sigaction == b->sa_sigaction
 				       : a->sa_handler == b->sa_handler;
 }
 
 /*
- * Where a handler that covers `now` is to go: a layer that covered the same before, or a new one.
- * MAX_LAYERS when one of ours is on top already, -1 when there is no layer left.
+ * The layer to be on top of `now`: the one that is there already, one that covered the same before,
+ * or a new one; -1 when there is none left. With `*now` what the layer covers.
  */
-static int choose_layer(const struct handled_signal *s, layer_function *const *functions,
-			const struct sigaction *now)
+static int choose_layer(struct handled_signal *s, layer_function *const *functions,
+			struct sigaction *now)
 {
-	for (int i = 0; i < MAX_LAYERS; i++) {
-		if (has_flag(now, SA_SIGINFO) && now->sa_sigaction == functions[i])
-			return MAX_LAYERS;
+	for (int i = 0; i < s->nr_layers; i++) {
+		/* Whatever its flags: signal(2), when it puts us back, does so without them. */
+		if (now->sa_sigaction == functions[i]) {
+			*now = s->layers[i].covered;
+			return i;
+		}
 	}
 	for (int i = 0; i < s->nr_layers; i++) {
-		if (same_action(&s->layers[i].covered, now))
+		if (same_action(&s->layers[i].covered, now)) {
+			atomic_store(&s->layers[i].spent, false);
 			return i;
+		}
 	}
-	return s->nr_layers < MAX_LAYERS ? s->nr_layers : -1;
+	if (s->nr_layers == MAX_LAYERS)
+		return -1;
+	s->layers[s->nr_layers].covered = *now;
+	return s->nr_layers++;
 }
 
 static int install(struct handled_signal *s, layer_function *const *functions)
@@ -198,18 +210,9 @@ static int install(struct handled_signal *s, layer_function *const *functions)
 	struct sigaction now;
 	if (sigaction(s->number, NULL, &now) != 0)
 		return -errno;
-	int i = choose_layer(s, functions, &now);
-	if (i == MAX_LAYERS)
-		return 0;
+	const int i = choose_layer(s, functions, &now);
 	if (i < 0)
 		return -ENOSPC;
-
-	struct layer *layer = &s->layers[i];
-	if (i == s->nr_layers) {
-		layer->covered = now;
-		s->nr_layers++;
-	}
-	atomic_store(&layer->spent, false);
 
 	/*
 	 * On the thread's alternate stack, if it has one, since whom we cover may count on it. Not

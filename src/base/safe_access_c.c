@@ -68,14 +68,13 @@ FOREIGN_MEMORY size_t memmap_safe_access_copy(void *dst, const void *src, size_t
 		attempt.by_bytes = true;
 	}
 	while (!attempt.by_bytes && n - attempt.done >= sizeof(struct word)) {
-		((volatile struct word *)((uintptr_t)dst + attempt.done))->value =
-			((const volatile struct word *)((uintptr_t)src + attempt.done))->value;
+		((volatile struct word *)((char *)dst + attempt.done))->value =
+			((const volatile struct word *)((const char *)src + attempt.done))->value;
 		attempt.done += sizeof(struct word);
 	}
 	attempt.by_bytes = true;
 	while (attempt.done < n) {
-		*(volatile char *)((uintptr_t)dst + attempt.done) =
-			*(const volatile char *)((uintptr_t)src + attempt.done);
+		((volatile char *)dst)[attempt.done] = ((const volatile char *)src)[attempt.done];
 		attempt.done++;
 	}
 out:
@@ -93,12 +92,12 @@ FOREIGN_MEMORY size_t memmap_safe_access_zero(void *dst, size_t n)
 		attempt.by_bytes = true;
 	}
 	while (!attempt.by_bytes && n - attempt.done >= sizeof(struct word)) {
-		((volatile struct word *)((uintptr_t)dst + attempt.done))->value = 0;
+		((volatile struct word *)((char *)dst + attempt.done))->value = 0;
 		attempt.done += sizeof(struct word);
 	}
 	attempt.by_bytes = true;
 	while (attempt.done < n) {
-		*(volatile char *)((uintptr_t)dst + attempt.done) = 0;
+		((volatile char *)dst)[attempt.done] = 0;
 		attempt.done++;
 	}
 out:

@@ -64,6 +64,6 @@ int memmap_file_buffer_write_at(struct memmap_file *file, uint64_t offset, const
 	if (err)
 		return err;
 	/* The block is only read from, though its type has no const to say so. */
-	struct memmap_block source = memmap_block_safe((void *)(uintptr_t)buf, len);
+	struct memmap_block source = memmap_block_safe((void *)buf, len);
 	return copy_all(bytes, memmap_block_seq_of(source), len, done);
 }
