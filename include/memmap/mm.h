@@ -89,6 +89,8 @@ struct memmap_vma {
 	                                           had any. Differing owners keep neighbours apart */
 	bool fork_child;                        /* its anon_vma came over a fork: it merges with nothing
 	                                           that has none */
+	bool huge_aligned;                      /* as in struct memmap_mmap_file: mremap(2) places it
+	                                           anew by that */
 };
 
 /* ---- Layout, limits and facts from outside ---- */

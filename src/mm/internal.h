@@ -43,8 +43,7 @@
 #define VM_MAY_FLAGS    (MEMMAP_VM_MAYREAD | MEMMAP_VM_MAYWRITE | MEMMAP_VM_MAYEXEC)
 #define VM_LOCKED_MASK  (MEMMAP_VM_LOCKED | MEMMAP_VM_LOCKONFAULT)
 /* Never merged, never locked. */
-#define VM_SPECIAL                                                                                 \
-	(MEMMAP_VM_IO | MEMMAP_VM_DONTEXPAND | MEMMAP_VM_PFNMAP | MEMMAP_VM_MIXEDMAP)
+#define VM_SPECIAL (MEMMAP_VM_IO | MEMMAP_VM_DONTEXPAND | MEMMAP_VM_PFNMAP | MEMMAP_VM_MIXEDMAP)
 
 /*
  * A VMA but for its range. It holds one reference to its identity.
@@ -80,7 +79,8 @@ struct memmap_mm {
 	struct vma_set vmas;
 	size_t nr_vmas; /* Linux's map_count */
 
-	const struct memmap_allocator *allocator;
+	const struct memmap_allocator *allocator; /* NULL, or allocator_storage */
+	struct memmap_allocator allocator_storage;
 	struct memmap_context *context;
 	struct memmap_mm_hooks hooks;
 	struct memmap_mm_layout layout;
@@ -90,10 +90,14 @@ struct memmap_mm {
 
 	/* Pages of all VMAs, and of those that Linux's is_data_mapping() and so on say. */
 	uint64_t total_pages, data_pages, exec_pages, stack_pages;
-	uint64_t locked_pages;    /* of VMAs with VM_LOCKED */
+	uint64_t locked_pages;    /* of VMAs with VM_LOCKED, and stale_locked_pages */
 	uint64_t accounted_pages; /* of VMAs with VM_ACCOUNT */
+	/* Pages that are no longer locked but that Linux goes on counting: see mremap.c. */
+	uint64_t stale_locked_pages;
 
 	uint64_t last_anon_vma; /* the greatest identity given to an owner of anonymous pages */
+
+	struct mm_name *names; /* texts of names that were given by copy */
 };
 
 static inline uint64_t range_pages(struct memmap_addr_range r)
@@ -146,16 +150,35 @@ struct memmap_vma vma_export(struct vma_iterator it);
 uint64_t mm_start_gap(const struct memmap_mm *mm, struct vma_iterator it);
 
 /*
+ * ---- Life (mm.c) ----
+ */
+
+/* An address space without layout and limits; NULL: out of memory. */
+struct memmap_mm *mm_allocate(const struct memmap_allocator *allocator);
+
+/* Unmap everything, seals or not. */
+void mm_remove_all(struct memmap_mm *mm);
+
+/* A copy of `text` that lives as long as the address space, one for equal texts; NULL: no memory.
+ */
+const char *mm_intern_name(struct memmap_mm *mm, const char *text);
+
+/* Is `text` such a copy? */
+bool mm_owns_name(const struct memmap_mm *mm, const char *text);
+
+/*
  * ---- Anonymous pages (anon.c) ----
  *
- * Linux gives a VMA an owner of its anonymous pages (an anon_vma) when it first gets one, and merges
- * VMAs or not depending on theirs. We ask the has_anonymous() hook when a decision depends on it.
+ * Linux gives a VMA an owner of its anonymous pages (an anon_vma) when it first gets one, and
+ * merges VMAs or not depending on theirs. We ask the has_anonymous() hook when a decision depends
+ * on it.
  */
 
 /* Has the VMA an anon_vma? Asks the hook when that is not known yet. */
 bool vma_has_anon(struct memmap_mm *mm, struct vma_iterator it);
 
-/* The VMA gets its first anonymous page now, if it has none: a neighbour's anon_vma, or a new one. */
+/* The VMA gets its first anonymous page now, if it has none: a neighbour's anon_vma, or a new one.
+ */
 void vma_make_anon(struct memmap_mm *mm, struct vma_iterator it);
 
 /*
@@ -165,10 +188,13 @@ void vma_make_anon(struct memmap_mm *mm, struct vma_iterator it);
 void mm_settle_anon(struct memmap_mm *mm, struct memmap_addr_range ar);
 
 /*
- * Pages of `ar` are being populated, as after mmap(MAP_POPULATE) and mlock(2): private writable VMAs
- * get their anon_vma. Stops at a hole.
+ * Pages of `ar` are being populated, as by mmap(MAP_POPULATE) and mlock(2): private writable VMAs
+ * get their anon_vma. Holes are passed over. Linux's __mm_populate().
+ *
+ * Returns:     0
+ *              -EFAULT  a VMA permits no access, and `ignore_errors` is false: it ends there
  */
-void mm_populate(struct memmap_mm *mm, struct memmap_addr_range ar);
+int mm_populate(struct memmap_mm *mm, struct memmap_addr_range ar, bool ignore_errors);
 
 /*
  * ---- Limits and counts (limits.c) ----
@@ -186,7 +212,8 @@ bool mm_may_account(const struct memmap_mm *mm, uint64_t pages);
 /* May anything be locked at all? Linux's can_do_mlock(). */
 bool mm_may_lock(const struct memmap_mm *mm);
 
-/* Does RLIMIT_MEMLOCK permit `length` more bytes of a VMA with `flags`? Linux's mlock_future_ok(). */
+/* Does RLIMIT_MEMLOCK permit `length` more bytes of a VMA with `flags`? Linux's mlock_future_ok().
+ */
 bool mm_may_lock_more(const struct memmap_mm *mm, uint64_t flags, uint64_t length);
 
 /* Are mappings with `flags` (and this identity) accounted? Linux's accountable_mapping(). */
@@ -200,13 +227,17 @@ static inline bool vm_flags_accountable(uint64_t flags)
  * ---- Placement (unmapped_area.c) ----
  */
 
+/* MAP_FIXED, for those that need nothing else of <sys/mman.h>. */
+#define MM_FIXED UINT64_C(0x10)
+
 struct mm_placement {
 	uint64_t hint;      /* where the caller would like it; 0: anywhere */
 	uint64_t length;    /* page-aligned, not 0 */
 	uint64_t offset;    /* into the file, in bytes; 0 for anonymous memory */
 	uint64_t map_flags; /* MAP_FIXED, MAP_32BIT, MAP_ABOVE4G */
 	bool file;          /* a file is mapped, or shared anonymous memory */
-	bool huge_aligned;  /* a file whose system sees to huge pages: memmap_mmap_file.huge_aligned */
+	bool huge_aligned;  /* a file whose system sees to huge pages: memmap_mmap_file.huge_aligned
+			     */
 };
 
 /* What an existing VMA at `it` would ask for if it were placed anew, as mremap(2) does. */
@@ -232,8 +263,10 @@ int mm_get_unmapped_area(struct memmap_mm *mm, const struct mm_placement *p, uin
 struct vma_iterator mm_insert(struct memmap_mm *mm, struct memmap_addr_range range,
 			      const struct vma *v);
 
-/* Take a whole VMA out and drop its reference. The Mappable has been told already. */
-void mm_remove(struct memmap_mm *mm, struct vma_iterator it);
+/*
+ * Take a whole VMA out and drop its reference. The Mappable has been told already. Returns the gap.
+ */
+struct vma_gap_iterator mm_remove(struct memmap_mm *mm, struct vma_iterator it);
 
 /*
  * Split the VMA at `it` at `at`, which is inside. Reserve 1. `first` and `second` may be NULL.
@@ -250,9 +283,10 @@ void mm_split(struct memmap_mm *mm, struct vma_iterator it, uint64_t at, struct 
 struct vma_merge {
 	struct memmap_addr_range range;
 	struct vma value;
-	struct vma_iterator middle; /* existing: the VMA that `range` is (a part of); else terminal */
-	bool just_expand;           /* new: join the VMA before or none (brk) */
-	bool copied_fork_child;     /* new: the copied VMA's anon_vma came over a fork (mremap) */
+	struct vma_iterator
+		middle;         /* existing: the VMA that `range` is (a part of); else terminal */
+	bool just_expand;       /* new: join the VMA before or none (brk) */
+	bool copied_fork_child; /* new: the copied VMA's anon_vma came over a fork (mremap) */
 };
 
 /*
@@ -279,7 +313,8 @@ int mm_modify_flags(struct memmap_mm *mm, struct vma_iterator it, struct memmap_
  * ---- Telling Mappables (vma.c) ----
  */
 
-/* add_mapping() of `range` for a VMA `v`; 0 without a Mappable. */
+/* add_mapping() of `range`, a VMA `v` (whose offset is that of range.start); 0 without a Mappable.
+ */
 int mm_mapping_add(struct memmap_mm *mm, struct memmap_addr_range range, const struct vma *v);
 
 /* remove_mapping() likewise. */
@@ -324,7 +359,8 @@ int mm_unmap(struct memmap_mm *mm, struct memmap_addr_range range);
  * ---- Stacks (stack.c) ----
  */
 
-/* Let the VMA at `it`, which grows down, begin at the page of `addr`. Linux's expand_downwards(). */
+/* Let the VMA at `it`, which grows down, begin at the page of `addr`. Linux's expand_downwards().
+ */
 int mm_expand_down(struct memmap_mm *mm, struct vma_iterator it, uint64_t addr);
 
 #endif /* MEMMAP_SRC_MM_INTERNAL_H */

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The numbers of the memory system calls: those of the system's headers, and what older ones lack.
+ */
+#ifndef MEMMAP_SRC_MM_ABI_H
+#define MEMMAP_SRC_MM_ABI_H
+
+#include <linux/mman.h>
+#include <sys/mman.h>
+
+#ifndef MAP_DROPPABLE
+#	define MAP_DROPPABLE 0x08 /* Linux 6.11 */
+#endif
+#ifndef MAP_ABOVE4G
+#	define MAP_ABOVE4G 0x80 /* Linux 6.6 */
+#endif
+
+/* mprotect(2): semaphores' memory; accepted and ignored. */
+#ifndef PROT_SEM
+#	define PROT_SEM 0x8
+#endif
+
+#endif /* MEMMAP_SRC_MM_ABI_H */

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fork: a copy of an address space.
+ *
+ * Left out are VMAs marked DONTCOPY. Locks are not inherited, nor is future locking. A VMA with
+ * anonymous pages gets an owner of its own for them, marked as having come over a fork; one that is
+ * wiped on fork begins anew. Nothing is merged.
+ *
+ * The parent is asked for its anonymous pages, but otherwise only read.
+ */
+#include "internal.h"
+
+static struct vma child_value(struct memmap_mm *child, const struct vma *parent)
+{
+	struct vma v = *parent;
+	v.flags &= ~VM_LOCKED_MASK;
+	v.anon_vma = 0;
+	v.fork_child = false;
+	if (parent->anon_vma && !(v.flags & MEMMAP_VM_WIPEONFORK)) {
+		v.anon_vma = ++child->last_anon_vma;
+		v.fork_child = true;
+	}
+	return v;
+}
+
+/* Names are the address space's own: find those of `parent` again in `child`. */
+static int own_name(struct memmap_mm *parent, struct memmap_mm *child, struct vma *v)
+{
+	if (!v->name || !mm_owns_name(parent, v->name))
+		return 0;
+	v->name = mm_intern_name(child, v->name);
+	return v->name ? 0 : -ENOMEM;
+}
+
+static int copy_vmas(struct memmap_mm *parent, struct memmap_mm *child)
+{
+	for (struct vma_iterator it = vma_set_first_segment(&parent->vmas); vma_iterator_ok(it);
+	     it = vma_iterator_next_segment(it)) {
+		struct memmap_addr_range range = vma_iterator_range(it);
+		if (vma_iterator_value_ptr(it)->flags & MEMMAP_VM_DONTCOPY)
+			continue;
+		(void)vma_has_anon(parent, it);
+		struct vma v = child_value(child, vma_iterator_value_ptr(it));
+		if ((v.flags & MEMMAP_VM_ACCOUNT) && !mm_may_account(parent, range_pages(range)))
+			return -ENOMEM;
+		int err = own_name(parent, child, &v);
+		if (!err)
+			err = mm_mapping_add(child, range, &v);
+		if (err)
+			return err;
+		if (v.identity)
+			memmap_mapping_identity_inc_ref(v.identity);
+		(void)mm_insert(child, range, &v);
+	}
+	return 0;
+}
+
+int memmap_mm_fork(struct memmap_mm *parent, const struct memmap_mm_hooks *hooks,
+		   struct memmap_mm **out)
+{
+	struct memmap_mm *child = mm_allocate(parent->allocator);
+	if (!child)
+		return -ENOMEM;
+	child->layout = parent->layout;
+	child->limits = parent->limits;
+	child->context = parent->context;
+	if (hooks)
+		child->hooks = *hooks;
+
+	int err = vma_set_reserve(&child->vmas, parent->nr_vmas);
+	if (!err)
+		err = copy_vmas(parent, child);
+	if (err) {
+		memmap_mm_release(child);
+		return err;
+	}
+	*out = child;
+	return 0;
+}

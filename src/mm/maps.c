@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The text of /proc/PID/maps.
+ *
+ *   start-end perms offset dev inode                      name
+ *   7f9564618000-7f956463e000 r--p 00000000 fe:00 332835                     /usr/lib/libc.so.6
+ *
+ * The name begins in column 73 (and a line without one ends behind the space that follows the
+ * inode). It is that of the file, or that of a special mapping, or what the layout says the VMA is:
+ * the heap and the stack have no names of their own.
+ *
+ * Formatted by hand: a tracer prints this after every call that it watches.
+ */
+#include "internal.h"
+
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#define NAME_COLUMN   72
+#define FIXED_PART    160 /* more than everything but the name can take */
+#define VSYSCALL_LINE "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 "
+#define VSYSCALL_NAME "[vsyscall]"
+
+void memmap_text_release(struct memmap_text *text)
+{
+	memmap_deallocate(NULL, text->data, text->capacity);
+	*text = (struct memmap_text){0};
+}
+
+/* Make room for `more` bytes behind what is there. */
+static bool text_reserve(struct memmap_text *text, size_t more)
+{
+	if (text->capacity - text->length >= more)
+		return true;
+	size_t capacity = text->capacity ? text->capacity : 4096;
+	while (capacity - text->length < more) {
+		if (__builtin_mul_overflow(capacity, 2, &capacity))
+			return false;
+	}
+	char *data = memmap_allocate(NULL, capacity, 1);
+	if (!data)
+		return false;
+	if (text->length)
+		memcpy(data, text->data, text->length);
+	memmap_deallocate(NULL, text->data, text->capacity);
+	text->data = data;
+	text->capacity = capacity;
+	return true;
+}
+
+/* At least `width` digits. Returns the end. */
+static char *put_hex(char *p, uint64_t x, unsigned width)
+{
+	unsigned digits = (64 - (unsigned)__builtin_clzll(x | 1) + 3) / 4;
+	if (digits < width)
+		digits = width;
+	for (unsigned i = digits; i-- > 0; x >>= 4)
+		p[i] = "0123456789abcdef"[x & 15];
+	return p + digits;
+}
+
+static char *put_decimal(char *p, uint64_t x)
+{
+	char digits[20];
+	size_t n = 0;
+	do {
+		digits[n++] = (char)('0' + x % 10);
+		x /= 10;
+	} while (x);
+	while (n > 0)
+		*p++ = digits[--n];
+	return p;
+}
+
+/* Pad to the column of names, which is always preceded by a space. */
+static char *put_padding(char *p, const char *line)
+{
+	while (p - line < NAME_COLUMN)
+		*p++ = ' ';
+	*p++ = ' ';
+	return p;
+}
+
+/* Everything before the name. */
+static char *put_fields(char *p, struct vma_iterator it)
+{
+	const struct vma *v = vma_iterator_value_ptr(it);
+	p = put_hex(p, vma_iterator_start(it), 8);
+	*p++ = '-';
+	p = put_hex(p, vma_iterator_end(it), 8);
+	*p++ = ' ';
+	*p++ = v->flags & MEMMAP_VM_READ ? 'r' : '-';
+	*p++ = v->flags & MEMMAP_VM_WRITE ? 'w' : '-';
+	*p++ = v->flags & MEMMAP_VM_EXEC ? 'x' : '-';
+	*p++ = v->flags & MEMMAP_VM_MAYSHARE ? 's' : 'p';
+	*p++ = ' ';
+	if (!v->identity) {
+		static const char nothing[] = "00000000 00:00 0 ";
+		memcpy(p, nothing, sizeof(nothing) - 1);
+		return p + sizeof(nothing) - 1;
+	}
+	p = put_hex(p, v->offset, 8);
+	*p++ = ' ';
+	uint64_t device = memmap_mapping_identity_device_id(v->identity);
+	p = put_hex(p, major(device), 2);
+	*p++ = ':';
+	p = put_hex(p, minor(device), 2);
+	*p++ = ' ';
+	p = put_decimal(p, memmap_mapping_identity_inode_id(v->identity));
+	*p++ = ' ';
+	return p;
+}
+
+/* The name of a VMA without a file; NULL: it has none. */
+static const char *plain_name(const struct memmap_mm *mm, struct vma_iterator it)
+{
+	const struct memmap_mm_layout *l = &mm->layout;
+	uint64_t start = vma_iterator_start(it), end = vma_iterator_end(it);
+	if (vma_iterator_value_ptr(it)->name)
+		return vma_iterator_value_ptr(it)->name;
+	if (start < l->brk && end > l->start_brk)
+		return "[heap]";
+	if (start <= l->start_stack && end >= l->start_stack)
+		return "[stack]";
+	return NULL;
+}
+
+/* Newlines in the `length` bytes at `p` become \012, for which there is room. Returns the length.
+ */
+static size_t escape_newlines(char *p, size_t length)
+{
+	size_t newlines = 0;
+	for (size_t i = 0; i < length; i++)
+		newlines += p[i] == '\n';
+	const size_t escaped = length + 3 * newlines;
+	for (size_t from = length, to = escaped; from < to;) {
+		char c = p[--from];
+		if (c == '\n') {
+			to -= 4;
+			memcpy(p + to, "\\012", 4);
+		} else {
+			p[--to] = c;
+		}
+	}
+	return escaped;
+}
+
+/* Append the name of the file behind the VMA. */
+static bool append_file_name(const struct memmap_mm *mm, struct memmap_text *text,
+			     struct memmap_mapping_identity *identity)
+{
+	size_t room = text->capacity - text->length;
+	size_t length = memmap_mapping_identity_mapped_name(identity, mm->context,
+							    text->data + text->length, room);
+	if (length >= room) {
+		if (!text_reserve(text, length + 1))
+			return false;
+		room = text->capacity - text->length;
+		length = memmap_mapping_identity_mapped_name(identity, mm->context,
+							     text->data + text->length, room);
+	}
+	if (memchr(text->data + text->length, '\n', length)) {
+		if (!text_reserve(text, 4 * length))
+			return false;
+		length = escape_newlines(text->data + text->length, length);
+	}
+	text->length += length;
+	return true;
+}
+
+static bool append_vma(const struct memmap_mm *mm, struct memmap_text *text, struct vma_iterator it)
+{
+	if (!text_reserve(text, FIXED_PART))
+		return false;
+	struct vma *v = vma_iterator_value_ptr(it);
+	char *line = text->data + text->length;
+	char *p = put_fields(line, it);
+	if (v->identity && !v->name) {
+		p = put_padding(p, line);
+		text->length = (size_t)(p - text->data);
+		if (!append_file_name(mm, text, v->identity))
+			return false;
+	} else {
+		const char *name = plain_name(mm, it);
+		if (name)
+			p = put_padding(p, line);
+		text->length = (size_t)(p - text->data);
+		if (name) {
+			size_t length = strlen(name);
+			if (!text_reserve(text, length))
+				return false;
+			memcpy(text->data + text->length, name, length);
+			text->length += length;
+		}
+	}
+	if (!text_reserve(text, 1))
+		return false;
+	text->data[text->length++] = '\n';
+	return true;
+}
+
+static bool append_vsyscall(struct memmap_text *text)
+{
+	if (!text_reserve(text, FIXED_PART))
+		return false;
+	char *line = text->data + text->length, *p = line;
+	memcpy(p, VSYSCALL_LINE, strlen(VSYSCALL_LINE));
+	p = put_padding(p + strlen(VSYSCALL_LINE), line);
+	memcpy(p, VSYSCALL_NAME "\n", strlen(VSYSCALL_NAME) + 1);
+	text->length += (size_t)(p - line) + strlen(VSYSCALL_NAME) + 1;
+	return true;
+}
+
+int memmap_mm_print_maps(const struct memmap_mm *mm, struct memmap_text *text)
+{
+	text->length = 0;
+	for (struct vma_iterator it = vma_set_first_segment(&mm->vmas); vma_iterator_ok(it);
+	     it = vma_iterator_next_segment(it)) {
+		if (!append_vma(mm, text, it))
+			goto out_of_memory;
+	}
+	if ((mm->layout.vsyscall && !append_vsyscall(text)) || !text_reserve(text, 1))
+		goto out_of_memory;
+	text->data[text->length] = '\0';
+	return 0;
+
+out_of_memory:
+	text->length = 0;
+	return -ENOMEM;
+}
