@@ -15,6 +15,21 @@
 #	define MAP_ABOVE4G 0x80 /* Linux 6.6 */
 #endif
 
+#ifndef MREMAP_DONTUNMAP
+#	define MREMAP_DONTUNMAP 4 /* Linux 5.7 */
+#endif
+
+#ifndef MADV_DONTNEED_LOCKED
+#	define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
+#endif
+#ifndef MADV_COLLAPSE
+#	define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
+#ifndef MADV_GUARD_INSTALL
+#	define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#	define MADV_GUARD_REMOVE  103
+#endif
+
 /* mprotect(2): semaphores' memory; accepted and ignored. */
 #ifndef PROT_SEM
 #	define PROT_SEM 0x8
