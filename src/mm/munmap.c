@@ -72,6 +72,10 @@ struct run {
 /* The first run at or after `from`, cut to end before `limit`; false: there is none. */
 static bool next_run(const struct memmap_mm *mm, uint64_t from, uint64_t limit, struct run *run)
 {
+	if (from >= limit)
+		return false;
+	if (from >= limit)
+		return false;
 	struct vma_iterator it = mm_find(mm, from);
 	while (vma_iterator_ok(it) && !vma_iterator_value_ptr(it)->mappable)
 		it = vma_iterator_next_segment(it);
