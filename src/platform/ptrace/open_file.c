@@ -76,7 +76,13 @@ static void classify_file_system(int fd, const char *path, struct memmap_open_fi
 		out->hugetlb = true;
 		break;
 	case ANON_INODE_FS_MAGIC:
-		out->anon_inode = true;
+	case PROC_SUPER_MAGIC:
+	case SYSFS_MAGIC:
+	case DEBUGFS_MAGIC:
+	case TRACEFS_MAGIC:
+	case CGROUP_SUPER_MAGIC:
+	case CGROUP2_SUPER_MAGIC:
+		out->peculiar = true;
 		break;
 	default:
 		break;
@@ -126,6 +132,7 @@ int memmap_open_file_look(pid_t pid, int fd, struct memmap_open_file *out)
 	if (out->writable && S_ISREG(st.st_mode)) {
 		out->append_only = is_append_only(local, path);
 		const int seals = local >= 0 ? fcntl(local, F_GET_SEALS) : -1;
+		out->sealable = seals >= 0;
 		out->seal_write = seals >= 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE));
 	}
 	return 0;

@@ -32,8 +32,10 @@ struct memmap_open_file {
 	bool seal_write;   /* F_SEAL_WRITE or F_SEAL_FUTURE_WRITE */
 	bool huge_aligned; /* the file system aligns large mappings to huge pages */
 	bool hugetlb;      /* hugetlbfs */
-	bool anon_inode;   /* not a file of a file system: epoll, io_uring, perf, ... */
-	bool pipe_like;    /* pipe, socket, directory, ...: cannot be mapped */
+	bool peculiar;  /* of a file system (proc, anon_inode, ...) whose files map in ways of their
+			   own */
+	bool sealable;  /* F_GET_SEALS works: seals may be added at any time */
+	bool pipe_like; /* pipe, socket, directory, ...: cannot be mapped */
 };
 
 /**

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line of `memmap trace`. Options end at the first word that is none, so that the
+ * program's own options are its own.
+ */
+#include "options.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "trace.h"
+
+static const char usage[] =
+	"Usage: memmap trace [OPTION]... [--] COMMAND [ARG]...\n"
+	"Run COMMAND, mirror its memory system calls into a model of its address space, and\n"
+	"check the model against the kernel after every call.\n"
+	"\n"
+	"  -s, --strict         exit with 3 when any difference was found\n"
+	"  -r, --report=FILE    write what was found to FILE, as JSON\n"
+	"  -p, --plot=FILE      draw the address space over time to FILE, as SVG\n"
+	"  -q, --quiet          print no summary\n"
+	"  -h, --help           print this, and exit\n"
+	"  -V, --version        print the version, and exit\n"
+	"\n"
+	"COMMAND keeps its input, output and exit status (128+N when signal N killed it);\n"
+	"the summary goes to standard error. Exit status 125: memmap itself failed;\n"
+	"126: COMMAND cannot be executed; 127: COMMAND was not found.\n";
+
+void error_line(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	fputs("memmap: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+}
+
+/* The word of the command line that getopt_long() refused. */
+static void refuse(char **argv, int result, int before)
+{
+	const char *word = argv[before];
+	if (result == ':')
+		error_line("option '%s' needs a file name; see 'memmap trace --help'", word);
+	else if (optopt && !(word[0] == '-' && word[1] == '-'))
+		error_line("unknown option '-%c'; see 'memmap trace --help'", optopt);
+	else
+		error_line("unknown option '%s'; see 'memmap trace --help'", word);
+}
+
+bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *status)
+{
+	static const struct option options[] = {
+		{"strict", no_argument, NULL, 's'},
+		{"quiet", no_argument, NULL, 'q'},
+		{"report", required_argument, NULL, 'r'},
+		{"plot", required_argument, NULL, 'p'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	*out = (struct trace_options){0};
+	*status = EXIT_MEMMAP_FAILED;
+	opterr = 0;
+	optind = 1;
+	for (;;) {
+		const int before = optind;
+		const int c = getopt_long(argc, argv, "+:sqr:p:hV", options, NULL);
+		if (c < 0)
+			break;
+		switch (c) {
+		case 's':
+			out->strict = true;
+			break;
+		case 'q':
+			out->quiet = true;
+			break;
+		case 'r':
+			out->report_path = optarg;
+			break;
+		case 'p':
+			out->plot_path = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			*status = fflush(stdout) ? EXIT_MEMMAP_FAILED : 0;
+			return false;
+		case 'V':
+			printf("memmap %s\n", MEMMAP_VERSION);
+			*status = fflush(stdout) ? EXIT_MEMMAP_FAILED : 0;
+			return false;
+		default:
+			refuse(argv, c, before);
+			return false;
+		}
+	}
+	if (optind >= argc) {
+		error_line("no command to trace; try 'memmap trace -- ls'");
+		return false;
+	}
+	if (out->report_path && out->plot_path && strcmp(out->report_path, out->plot_path) == 0) {
+		error_line("the report and the plot cannot both be '%s'; name two files",
+			   out->plot_path);
+		return false;
+	}
+	out->command = argv + optind;
+	return true;
+}

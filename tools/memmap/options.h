@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line.
+ */
+#ifndef MEMMAP_TOOL_OPTIONS_H
+#define MEMMAP_TOOL_OPTIONS_H
+
+#include <stdbool.h>
+
+struct trace_options {
+	bool strict;
+	bool quiet;
+	const char *report_path; /* NULL: none */
+	const char *plot_path;   /* NULL: none */
+	char **command;          /* argv of the program, ending with NULL */
+};
+
+/**
+ * Read the arguments of `memmap trace`; argv[0] is "trace".
+ *
+ * Returns:     true: `*out` says what to do
+ *              false: all is done (help, an error that was printed): exit with `*status`
+ */
+bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *status);
+
+/** Print a one-line error on stderr: "memmap: ...". */
+void error_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif /* MEMMAP_TOOL_OPTIONS_H */

@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `memmap trace`: what is done at each event.
+ *
+ *   entry of a call   the model makes it too (mirror.c); the program goes on into the kernel
+ *   its exit          the kernel's maps are read; the program goes on; then result and maps are
+ *                     compared (check.c), while the program already runs
+ *   exec              a new space, seeded from what the kernel has made (seed.c)
+ *   fork, vfork, ...  a copy of the parent's model, or a share in it
+ *   end of a process  its share in the space goes
+ *
+ * Two threads of one space can both stand at a memory call. The kernel would make the calls in one
+ * order and the model perhaps in the other; so the second one waits until the first is through.
+ *
+ * Children inherit the space as it is when the parent's event comes, before either has gone on.
+ */
+#include "trace.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "output_file.h"
+#include "plot.h"
+
+/* The reverse maps are checked when a process ends, and after each so many calls. */
+#define CALLS_BETWEEN_REVERSE_CHECKS 1000
+
+uint64_t trace_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * ---- What is found ----
+ */
+
+void trace_fail(struct trace *trace, const char *format, ...)
+{
+	if (trace->failure[0] != '\0')
+		return;
+	va_list args;
+	va_start(args, format);
+	vsnprintf(trace->failure, sizeof(trace->failure), format, args);
+	va_end(args);
+	memmap_tracer_kill_all(trace->tracer);
+}
+
+void trace_difference(struct trace *trace, const struct thread *thread, const char *expected,
+		      const char *found)
+{
+	trace->counts.differences++;
+	if (trace->differences.length >= MAX_KEPT_DIFFERENCES ||
+	    !ARRAY_RESERVE(NULL, &trace->differences, 1))
+		return;
+	char text[512];
+	call_format(&thread->call, text, sizeof(text));
+	struct difference difference = {
+		.pid = thread->process->pid,
+		.call = thread->id,
+		.text = strdup(text),
+		.expected = strdup(expected),
+		.found = strdup(found),
+	};
+	if (difference.text && difference.expected && difference.found) {
+		trace->differences.items[trace->differences.length++] = difference;
+		return;
+	}
+	free(difference.text);
+	free(difference.expected);
+	free(difference.found);
+}
+
+/*
+ * ---- Processes and threads ----
+ */
+
+static struct process *add_process(struct trace *trace, pid_t pid, const struct process *parent)
+{
+	struct process *process = calloc(1, sizeof(*process));
+	if (!process)
+		return NULL;
+	process->pid = pid;
+	if (parent) {
+		process->parent = parent->pid;
+		process->limits = parent->limits;
+		process->personality = parent->personality;
+		process->command = parent->command ? strdup(parent->command) : NULL;
+	} else {
+		process->limits = trace->machine;
+	}
+	*trace->last_process = process;
+	trace->last_process = &process->next;
+	trace->counts.processes++;
+	return process;
+}
+
+static struct thread *add_thread(struct process *process, struct memmap_task *task)
+{
+	struct thread *thread = calloc(1, sizeof(*thread));
+	if (!thread)
+		return NULL;
+	thread->process = process;
+	thread->task = task;
+	task->user = thread;
+	process->nr_threads++;
+	return thread;
+}
+
+static void unqueue(struct space *space, struct thread *thread)
+{
+	struct thread **link = &space->first_waiting;
+	space->last_waiting = NULL;
+	while (*link) {
+		if (*link == thread)
+			*link = thread->next_waiting;
+		if (*link) {
+			space->last_waiting = *link;
+			link = &(*link)->next_waiting;
+		}
+	}
+}
+
+static void begin_call(struct trace *trace, struct thread *thread)
+{
+	thread->process->space->in_flight = thread;
+	mirror_entry(trace, thread);
+	memmap_tracer_resume(trace->tracer, thread->task);
+}
+
+/* The call in flight has left: the next one may go. */
+static void end_call(struct trace *trace, struct space *space)
+{
+	space->in_flight = NULL;
+	struct thread *next = space->first_waiting;
+	if (next) {
+		unqueue(space, next);
+		begin_call(trace, next);
+	}
+}
+
+/* A thread that goes while its call is in flight, or waits for its turn. */
+static void leave_calls(struct trace *trace, struct thread *thread)
+{
+	struct space *space = thread->process->space;
+	if (!space)
+		return;
+	if (space->in_flight == thread) {
+		space->uncertain = true;
+		end_call(trace, space);
+	} else {
+		unqueue(space, thread);
+	}
+}
+
+/* The process lets go of its space, to which others may hold on. */
+static void leave_space(struct trace *trace, struct process *process)
+{
+	struct space *space = process->space;
+	process->space = NULL;
+	if (!space)
+		return;
+	if (space->limits_of == process)
+		space->limits_of = NULL;
+	if (space->nr_references > 1 && space->pid == process->pid)
+		for (struct process *other = trace->processes; other; other = other->next)
+			if (other->space == space)
+				space->pid = other->pid;
+	space_put(space);
+}
+
+/*
+ * ---- History ----
+ */
+
+/* History runs out of memory without harm: it catches up by itself. */
+static void record(struct trace *trace, const struct space *space, const char *call,
+		   struct memmap_addr_range touched)
+{
+	if (trace->history && touched.start < touched.end)
+		(void)history_record(trace->history, space->recorder, trace_now(), call, space->mm,
+				     touched);
+}
+
+static void record_call(struct trace *trace, const struct thread *thread)
+{
+	struct memmap_addr_range touched[2];
+	if (!trace->history)
+		return;
+	mirror_touched(thread, touched);
+	record(trace, thread->process->space, call_name(thread->id), touched[0]);
+	record(trace, thread->process->space, NULL, touched[1]);
+}
+
+/*
+ * ---- Events ----
+ */
+
+static void call_entry(struct trace *trace, struct thread *thread,
+		       const struct memmap_traced_call *call)
+{
+	thread->call = *call;
+	thread->id = call_by_number(call->number);
+	struct space *space = thread->process->space;
+	if (!space->in_flight) {
+		begin_call(trace, thread);
+		return;
+	}
+	thread->next_waiting = NULL;
+	if (space->first_waiting)
+		space->last_waiting->next_waiting = thread;
+	else
+		space->first_waiting = thread;
+	space->last_waiting = thread;
+}
+
+static void call_exit(struct trace *trace, struct thread *thread, int64_t result)
+{
+	struct space *space = thread->process->space;
+	thread->call.result = result;
+	thread->process->counts[thread->id]++;
+	trace->counts.calls++;
+	if (space->in_flight != thread) {
+		/* It was let go when the space was in other hands: nothing was mirrored. */
+		memmap_tracer_resume(trace->tracer, thread->task);
+		return;
+	}
+	const bool changes = thread->mode != MIRROR_NOTHING;
+	const bool captured = changes && check_capture(space);
+	mirror_exit(trace, thread);
+	/* From here on the program runs beside us, up to its next memory call. */
+	memmap_tracer_resume(trace->tracer, thread->task);
+	if (captured) {
+		check_call(trace, thread);
+		record_call(trace, thread);
+	}
+	if (trace->counts.calls % CALLS_BETWEEN_REVERSE_CHECKS == 0)
+		check_reverse_maps(trace, thread);
+	end_call(trace, space);
+}
+
+static void exec(struct trace *trace, struct thread *thread)
+{
+	struct process *process = thread->process;
+	char command[512], program[512];
+	leave_space(trace, process);
+	process->nr_threads = 1;
+	free(process->command);
+	memmap_process_command(process->pid, command, sizeof(command));
+	process->command = strdup(command);
+	const int err = seed_space(trace, process);
+	if (err) {
+		/* Killed between the exec and now: it will tell of its end. */
+		if (kill(process->pid, 0) == 0 && err != -ESRCH && err != -ENOENT)
+			trace_fail(trace, "process %d (%s): its address space cannot be read: %s",
+				   (int)process->pid, command, strerror(-err));
+		leave_space(trace, process);
+		return;
+	}
+	thread->call = (struct memmap_traced_call){.number = UINT64_MAX};
+	thread->id = CALL_OTHER;
+	check_maps(trace, process->space, thread, false);
+	if (trace->history) {
+		memmap_process_executable(process->pid, program, sizeof(program));
+		(void)history_exec(trace->history, process->pid, trace_now(), command, program);
+		record(trace, process->space, NULL, HISTORY_EVERYWHERE);
+	}
+}
+
+/* The child has a copy of its parent's space. */
+static int fork_space(struct trace *trace, struct process *parent, struct process *child)
+{
+	struct space *from = parent->space;
+	struct space *space = space_create(&trace->spaces, child->pid);
+	if (!space)
+		return -ENOMEM;
+	struct memmap_mm_hooks hooks = {.context = space, .has_anonymous = space_has_anonymous};
+	int err = memmap_proc_reader_open(&space->maps, child->pid, "maps");
+	/* Which pages are the child's through the fork can only be told now. */
+	space_note_anonymous(from);
+	if (!err && check_capture(from))
+		check_growth(trace, from);
+	if (!err)
+		err = memmap_mm_fork(from->mm, &hooks, &space->mm);
+	if (err) {
+		space->mm = NULL;
+		space_put(space);
+		return err;
+	}
+	space->uncertain = from->uncertain || from->in_flight != NULL;
+	child->space = space;
+	return 0;
+}
+
+static void clone_child(struct trace *trace, struct thread *thread,
+			const struct memmap_trace_event *ev)
+{
+	struct process *parent = thread->process;
+	if (ev->clone_flags & CLONE_THREAD) {
+		if (!add_thread(parent, ev->child))
+			trace_fail(trace, "out of memory");
+		return;
+	}
+	struct process *child = add_process(trace, ev->child_tid, parent);
+	struct thread *first = child ? add_thread(child, ev->child) : NULL;
+	if (!first) {
+		trace_fail(trace, "out of memory");
+		return;
+	}
+	if (ev->clone_flags & CLONE_VM) {
+		parent->space->nr_references++;
+		child->space = parent->space;
+		if (trace->history)
+			(void)history_process(trace->history, child->pid, parent->pid, trace_now(),
+					      NULL);
+		return;
+	}
+	const int err = fork_space(trace, parent, child);
+	if (err == -ENOENT || err == -ESRCH)
+		return; /* killed already */
+	if (err) {
+		trace_fail(trace, "process %d: its address space cannot be copied: %s",
+			   (int)child->pid, strerror(-err));
+		return;
+	}
+	first->call.number = UINT64_MAX;
+	first->id = CALL_OTHER;
+	if (check_capture(child->space))
+		check_maps(trace, child->space, first, false);
+	if (trace->history)
+		(void)history_fork(trace->history, parent->pid, child->pid, trace_now());
+}
+
+/* The thread will not run again; its space is still there, if only for a moment. */
+static void thread_exiting(struct trace *trace, struct thread *thread)
+{
+	struct process *process = thread->process;
+	leave_calls(trace, thread);
+	if (process->nr_threads > 1 || !process->space)
+		return;
+	check_reverse_maps(trace, thread);
+	/* Now, and not when it has ended: files must not stay open longer than it keeps them. */
+	leave_space(trace, process);
+}
+
+static void thread_exited(struct trace *trace, struct thread *thread, int status)
+{
+	struct process *process = thread->process;
+	leave_calls(trace, thread);
+	if (--process->nr_threads == 0) {
+		leave_space(trace, process);
+		process->ended = true;
+		process->status = status;
+		if (trace->history)
+			history_exit(trace->history, process->pid, trace_now(), status);
+	}
+	free(thread);
+}
+
+static void handle(struct trace *trace, const struct memmap_trace_event *ev)
+{
+	struct thread *thread = ev->task->user;
+	switch (ev->kind) {
+	case MEMMAP_TRACE_CALL_ENTRY:
+		if (thread && thread->process->space && trace->failure[0] == '\0') {
+			call_entry(trace, thread, &ev->call);
+			return;
+		}
+		break;
+	case MEMMAP_TRACE_CALL_EXIT:
+		if (thread && thread->process->space && trace->failure[0] == '\0') {
+			call_exit(trace, thread, ev->call.result);
+			return;
+		}
+		break;
+	case MEMMAP_TRACE_FOREIGN:
+		trace_fail(trace,
+			   "process %d (%s) makes 32-bit system calls, which cannot be followed; "
+			   "it was stopped",
+			   (int)ev->task->tid,
+			   thread && thread->process->command ? thread->process->command : "?");
+		break;
+	case MEMMAP_TRACE_EXEC:
+		free(ev->former_user);
+		if (thread)
+			exec(trace, thread);
+		break;
+	case MEMMAP_TRACE_CLONE:
+		if (thread && thread->process->space)
+			clone_child(trace, thread, ev);
+		break;
+	case MEMMAP_TRACE_EXITING:
+		if (thread)
+			thread_exiting(trace, thread);
+		break;
+	case MEMMAP_TRACE_EXITED:
+		if (thread)
+			thread_exited(trace, thread, ev->status);
+		break;
+	case MEMMAP_TRACE_DONE:
+		break;
+	}
+	if (ev->stopped)
+		memmap_tracer_resume(trace->tracer, ev->task);
+}
+
+static void run(struct trace *trace)
+{
+	struct memmap_trace_event ev;
+	bool started = false;
+	for (;;) {
+		int err = memmap_tracer_next(trace->tracer, &ev);
+		if (err) {
+			trace_fail(trace, "tracing cannot go on: %s", strerror(-err));
+			return;
+		}
+		if (ev.kind == MEMMAP_TRACE_DONE)
+			return;
+		if (!started) {
+			started = true;
+			trace->root = add_process(trace, ev.task->tid, NULL);
+			if (!trace->root || !add_thread(trace->root, ev.task)) {
+				trace_fail(trace, "out of memory");
+				return;
+			}
+			if (trace->history)
+				(void)history_process(trace->history, ev.task->tid, 0, trace_now(),
+						      NULL);
+		}
+		handle(trace, &ev);
+	}
+}
+
+/*
+ * ---- From the command line to the exit status ----
+ */
+
+/* Say why the program could not be started. Returns the exit status. */
+static int explain_start(const char *command, enum memmap_tracer_stage stage, int err)
+{
+	switch (stage) {
+	case MEMMAP_TRACER_EXEC:
+		if (err == -ENOENT || err == -ENOTDIR) {
+			error_line("'%s' was not found; check the name and the PATH", command);
+			return EXIT_NOT_FOUND;
+		}
+		error_line("'%s' cannot be executed: %s", command, strerror(-err));
+		return EXIT_NOT_EXECUTABLE;
+	case MEMMAP_TRACER_SEIZE:
+		error_line("no permission to trace: %s; allow ptrace (in a container: the "
+			   "capability SYS_PTRACE; see also /proc/sys/kernel/yama/ptrace_scope)",
+			   strerror(-err));
+		break;
+	case MEMMAP_TRACER_SECCOMP:
+	case MEMMAP_TRACER_FILTER:
+		error_line("this kernel refuses seccomp filters: %s; memmap trace needs "
+			   "CONFIG_SECCOMP_FILTER and permission to use it",
+			   strerror(-err));
+		break;
+	case MEMMAP_TRACER_DIED:
+		error_line("'%s' was killed before it ran", command);
+		break;
+	case MEMMAP_TRACER_FORK:
+		error_line("the program cannot be started: %s; free some memory or processes",
+			   strerror(-err));
+		break;
+	}
+	return EXIT_MEMMAP_FAILED;
+}
+
+int exit_code_of(int wait_status)
+{
+	return WIFSIGNALED(wait_status) ? EXIT_SIGNAL_BASE + WTERMSIG(wait_status)
+					: WEXITSTATUS(wait_status);
+}
+
+static bool open_output(struct output_file *file, const char *path, const char *what)
+{
+	if (!path)
+		return true;
+	int err = output_file_open(file, path);
+	if (err)
+		error_line("the %s '%s' cannot be written: %s; name a file that can", what, path,
+			   strerror(-err));
+	return err == 0;
+}
+
+static bool close_output(struct output_file *file, const char *what, int err)
+{
+	if (!file->stream)
+		return true;
+	if (err)
+		output_file_abandon(file);
+	else
+		err = output_file_commit(file);
+	if (err)
+		error_line("the %s '%s' could not be written: %s", what, file->path,
+			   strerror(-err));
+	return err == 0;
+}
+
+/* Keep a duplicate for each mapped file: that may be many. The program started before. */
+static void allow_many_files(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void release(struct trace *trace)
+{
+	while (trace->processes) {
+		struct process *process = trace->processes;
+		trace->processes = process->next;
+		space_put(process->space);
+		free(process->command);
+		free(process);
+	}
+	for (size_t i = 0; i < trace->differences.length; i++) {
+		free(trace->differences.items[i].text);
+		free(trace->differences.items[i].expected);
+		free(trace->differences.items[i].found);
+	}
+	ARRAY_RELEASE(NULL, &trace->differences);
+	for (size_t i = 0; i < trace->special_names.length; i++)
+		free(trace->special_names.items[i]);
+	ARRAY_RELEASE(NULL, &trace->special_names);
+	comparison_release(&trace->comparison);
+	memmap_proc_reader_release(&trace->smaps);
+	files_release(trace->files);
+	history_release(trace->history);
+	memmap_tracer_release(trace->tracer);
+}
+
+/* Everything is over: tell of it. Returns the exit status. */
+static int conclude(struct trace *trace, struct output_file *report, struct output_file *plot)
+{
+	const struct trace_options *options = trace->options;
+	bool written = true;
+	if (report->stream)
+		written &= close_output(report, "report", report_write(trace, report->stream));
+	if (plot->stream) {
+		const struct plot_options how = {0};
+		written &=
+			close_output(plot, "plot", plot_write(trace->history, plot->stream, &how));
+	}
+	if (trace->failure[0] != '\0')
+		error_line("%s", trace->failure);
+	if (!options->quiet)
+		summary_print(trace);
+	if (trace->failure[0] != '\0' || !written || !trace->root)
+		return EXIT_MEMMAP_FAILED;
+	if (options->strict && trace->counts.differences > 0)
+		return EXIT_DIFFERENCES;
+	return exit_code_of(trace->root->status);
+}
+
+int trace_command(const struct trace_options *options)
+{
+	struct trace trace = {.options = options, .smaps = {.fd = -1}};
+	struct output_file report = {0}, plot = {0};
+	int status = EXIT_MEMMAP_FAILED;
+	trace.last_process = &trace.processes;
+	if (access("/proc/self/maps", R_OK)) {
+		error_line("/proc is not mounted; mount it: mount -t proc proc /proc");
+		return EXIT_MEMMAP_FAILED;
+	}
+	if (!open_output(&report, options->report_path, "report") ||
+	    !open_output(&plot, options->plot_path, "plot")) {
+		output_file_abandon(&report);
+		return EXIT_MEMMAP_FAILED;
+	}
+	trace.files = files_create();
+	trace.history = options->plot_path ? history_create(NULL, 0) : NULL;
+	limits_of_machine(&trace.machine);
+	enum memmap_tracer_stage stage;
+	int err = trace.files && (trace.history || !options->plot_path) ? 0 : -ENOMEM;
+	if (err) {
+		error_line("out of memory");
+	} else {
+		trace.began = trace_now();
+		err = memmap_tracer_start(options->command, &trace.tracer, &stage);
+		if (err)
+			status = explain_start(options->command[0], stage, err);
+	}
+	if (!err) {
+		signal(SIGPIPE, SIG_IGN);
+		memmap_tracer_forward_signals(trace.tracer);
+		allow_many_files();
+		run(&trace);
+		trace.ended = trace_now();
+		status = conclude(&trace, &report, &plot);
+	}
+	output_file_abandon(&report);
+	output_file_abandon(&plot);
+	release(&trace);
+	return status;
+}
