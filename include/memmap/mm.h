@@ -204,6 +204,9 @@ struct memmap_mmap_file {
 	bool huge_aligned;                        /* its file system places mappings of 2 MiB and more so
 	                                             that huge pages fit (ext4, xfs, btrfs) */
 	bool map_sync;                            /* it supports MAP_SYNC */
+	bool refuses_sync;                        /* it does not, and its mmap method says so, when it
+	                                             is late (ext4, xfs): EOPNOTSUPP, and what was in
+	                                             the way is gone. Elsewhere MAP_SYNC is ignored */
 	bool seal_write;                          /* F_SEAL_WRITE or F_SEAL_FUTURE_WRITE */
 	uint64_t max_offset;                      /* one past the largest offset; 0: LLONG_MAX */
 	uint64_t extra_flags;                     /* MEMMAP_VM_* that its mmap method sets */

@@ -29,6 +29,8 @@ struct new_mapping {
 	bool owns_reference;
 	/* Not NULL: shared anonymous memory, to be created when all else is known to succeed. */
 	const struct memmap_shared_anonymous *shared_anonymous;
+	/* Not 0: what the file's own mmap method refuses it with. */
+	int refusal;
 };
 
 static int create_shared_anonymous(struct memmap_mm *mm, struct new_mapping *n)
@@ -90,13 +92,16 @@ static int map_region(struct memmap_mm *mm, struct new_mapping *n)
 		mm_unmap_split(mm, &unmap);
 		return -ENOMEM;
 	}
-	if (n->value.flags & (VM_SPECIAL | MEMMAP_VM_HUGETLB))
+	if (n->value.flags & VM_NEVER_LOCKED)
 		n->value.flags &= ~VM_LOCKED_MASK;
-	err = prepare(mm, n, &unmap);
+	/* The file is asked last, and by then Linux has taken away what was in the way. */
+	err = n->refusal ? mm_unmap_tell(mm, &unmap) : prepare(mm, n, &unmap);
 	if (err)
 		return err;
-
 	mm_unmap_commit(mm, &unmap);
+	if (n->refusal)
+		return n->refusal;
+
 	struct vma_merge m = {.range = n->range, .value = n->value};
 	bool merged = vma_iterator_ok(mm_merge_new(mm, &m));
 	if (n->value.identity && merged == n->owns_reference) {
@@ -292,6 +297,8 @@ int64_t memmap_mm_sys_mmap(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 		n.value.mappable = file->mappable;
 		n.value.huge_aligned = file->huge_aligned;
 		n.value.offset = offset;
+		if ((flags & MEMMAP_VM_SYNC) && file->refuses_sync)
+			n.refusal = -EOPNOTSUPP;
 	} else if (flags & MEMMAP_VM_SHARED) {
 		if (!shared_anonymous)
 			return -ENODEV;
