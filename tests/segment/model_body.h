@@ -775,9 +775,11 @@ static void op_mutate(const struct op *op)
 	}
 	if (r.start == r.end)
 		return;
+	size_t i = model_find(r.end), n = 0;
+	bool splits_end = i < model.n && model.segs[i].r.start < r.end;
 	model_split_straddling(r.start);
 	model_split_straddling(r.end);
-	size_t i = model_find(r.start), n = 0;
+	i = model_find(r.start);
 	while (i < model.n && model.segs[i].r.start < r.end) {
 		model.segs[i].colour = visit_colour;
 		n++;
@@ -790,7 +792,8 @@ static void op_mutate(const struct op *op)
 		i++;
 	}
 	i = model_find(r.end);
-	if (i < model.n && i > 0 && model.segs[i].r.start == r.end)
+	bool closes_end = n < visit_limit || splits_end;
+	if (closes_end && i < model.n && i > 0 && model.segs[i].r.start == r.end)
 		model_merge_at(i - 1);
 	expect(n == nr_visited, "%zu mutated, not %zu", nr_visited, n);
 }

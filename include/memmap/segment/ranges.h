@@ -239,10 +239,12 @@ SEGMENT_PRIVATE int SEGMENT_(set_mutate)(SEGMENT_SET *s, SEGMENT_RANGE_TYPE r,
 {
 	if (r.start == r.end)
 		return 0;
+	SEGMENT_ITERATOR seg = SEGMENT_(set_find_segment)(s, r.end);
+	bool splits_end = seg.node && SEGMENT_(iterator_start)(seg) < r.end;
 	int err = SEGMENT_(set_split_edges)(s, r, true);
 	if (err)
 		return err;
-	SEGMENT_ITERATOR seg = SEGMENT_(set_lower_bound_segment)(s, r.start);
+	seg = SEGMENT_(set_lower_bound_segment)(s, r.start);
 	SEGMENT_KEY expected = r.start;
 	bool more = true;
 	while (more && expected < r.end) {
@@ -260,9 +262,9 @@ SEGMENT_PRIVATE int SEGMENT_(set_mutate)(SEGMENT_SET *s, SEGMENT_RANGE_TYPE r,
 		else
 			seg = SEGMENT_(set_merge_next)(s, seg);
 	}
-	/* Close the edge at the end, whether or not the loop came to it. */
+	/* Close the edge at the end when the loop came to it, or when it was split for nothing. */
 	seg = SEGMENT_(set_find_segment)(s, r.end);
-	if (seg.node && SEGMENT_(iterator_start)(seg) == r.end)
+	if ((more || splits_end) && seg.node && SEGMENT_(iterator_start)(seg) == r.end)
 		(void)SEGMENT_(set_merge_prev)(s, seg);
 	return 0;
 }
