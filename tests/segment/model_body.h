@@ -1145,7 +1145,7 @@ static bool fails(const struct op *script, size_t n, bool quiet)
 		if (quiet && !freopen("/dev/null", "w", stderr))
 			_exit(2);
 		play(script, n);
-		_exit(0);
+		exit(0);
 	}
 	int status = 0;
 	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
