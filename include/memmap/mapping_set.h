@@ -55,14 +55,27 @@ MEMMAP_BEGIN_DECLS
  *
  * It owns its memory: whoever has one and does not give it to a mapping set clears it. A plain copy
  * of the struct is another name for the same set, and must not be cleared or changed as well.
+ *
+ * The value of a segment may be a mere view of what the mapping set keeps elsewhere. A copy of it
+ * (memmap_mapping_iterator_value()) can be read until the mapping set is changed next.
  */
 struct memmap_mappings_of_range {
 	const struct memmap_allocator *allocator; /* NULL: the default */
-	size_t nr;                                /* mappings */
-	size_t nr_slots;                          /* of the table; 0: there is none */
+	struct memmap_mapping_index *view_of;     /* NULL: the mappings are its own */
 	union memmap_mappings_of_range_storage {
-		struct memmap_mapping_of_range one;    /* without a table: of nr <= 1 mappings */
-		struct memmap_mapping_of_range *slots; /* with one: space NULL where unused */
+		struct memmap_mappings_own {
+			size_t nr;
+			size_t nr_slots; /* of the table; 0: there is none, and nr is at most 1 */
+			union memmap_mappings_table {
+				struct memmap_mapping_of_range one;
+				struct memmap_mapping_of_range *slots; /* unused: space NULL */
+			} at;
+		} own;
+		struct memmap_mappings_view {
+			struct memmap_mappable_range of; /* whose mappings it shows */
+			size_t nr_begins, nr_ends; /* mappings with an end of their own there */
+			bool keeps;                /* the index is kept for its sake */
+		} view;
 	} in;
 };
 
@@ -137,13 +150,71 @@ MEMMAP_END_DECLS
  * ---- MappingSet: the segments ----
  */
 
+/*
+ * What the segments are kept in: a segment set for the mapping set's own use. Only its types matter
+ * here; its functions are not the library's.
+ */
+/* clang-format off */
+#define SEGMENT_PREFIX memmap_mapped
+#define SEGMENT_RANGE memmap_mappable_range
+#define SEGMENT_VALUE struct memmap_mappings_of_range
+#define SEGMENT_TRACK_GAPS 1
+#define SEGMENT_DECLARE_ONLY
+#include <memmap/segment_set.h>
+/* clang-format on */
+
+/* {0} is an empty set that uses the default allocator. */
+struct memmap_mapping_set {
+	struct memmap_mapped_set segments;
+	struct memmap_mapping_index *index; /* NULL until there is something to know */
+};
+
+/* {0} is terminal. */
+struct memmap_mapping_iterator {
+	struct memmap_mapped_iterator at;
+	struct memmap_mapping_set *set;
+};
+
+/* {0} is terminal. */
+struct memmap_mapping_gap_iterator {
+	struct memmap_mapped_gap_iterator at;
+	struct memmap_mapping_set *set;
+};
+
+struct memmap_mapping_segment_data_slices {
+	size_t len;
+	uint64_t *start;
+	uint64_t *end;
+	struct memmap_mappings_of_range *values;
+};
+
+typedef struct memmap_mappings_of_range memmap_mapping_value;
+
+/*
+ * All functions of a segment set: memmap_mapping_set_find(), memmap_mapping_iterator_start() and so
+ * on, as <memmap/segment/declarations.h> describes them. What is particular here:
+ *
+ * - Reading a value, use memmap_mapping_iterator_value(), or the functions below. Who asks for
+ *   memmap_mapping_iterator_value_ptr() is taken to be about to change it, with the functions above
+ *   or by assigning one that the set then owns; that makes the next change of the set slower.
+ * - A value given to the set must be the caller's own. memmap_mapping_iterator_set_value() and
+ *   assigning also accept the value of a segment of the same set.
+ * - memmap_mapping_set_reserve() makes room in the tree. Parting a value may need memory of its
+ * own, unless all values came to be by memmap_mapping_set_add_mapping().
+ * - Where segments were given other values or ranges than memmap_mapping_set_add_mapping() would
+ *   give them, two segments that could merge stay two when there is no memory for the merged value.
+ */
 /* clang-format off */
 #define SEGMENT_PREFIX memmap_mapping
 #define SEGMENT_RANGE memmap_mappable_range
 #define SEGMENT_VALUE struct memmap_mappings_of_range
 #define SEGMENT_LINKAGE MEMMAP_API
 #define SEGMENT_DECLARE_ONLY
-#include <memmap/segment_set.h>
+#include <memmap/segment/parameters.h>
+MEMMAP_BEGIN_DECLS
+#include <memmap/segment/declarations.h>
+MEMMAP_END_DECLS
+#include <memmap/segment/undefine.h>
 /* clang-format on */
 
 MEMMAP_BEGIN_DECLS

@@ -2,31 +2,31 @@
 /*
  * The reverse map: adding, removing and invalidating mappings.
  *
- * Each segment owns a set of its mappings. A change that may run out of memory is made in two
- * steps: first everything that can fail (room in the tree and in the segments' sets, and the two
- * halves of each segment that an edge of the range parts), then what cannot.
+ * The set's segments only know where they begin and end; which mappings they have is a view of the
+ * index, which holds each mapping once. So adding a mapping to any number of segments is one step
+ * in the index, parting the segments at the mapping's two edges, and filling the gaps between. What
+ * removing one leaves without mappings is asked of the index too: how far does anything else reach?
+ *
+ * Each change is made in two steps: first everything that can fail, then what cannot.
  *
  * Locking: none; see <memmap/mapping_set.h>.
  */
-#include <memmap/mapping_set.h>
+#include "memmap/mapping_set_internal.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include <memmap/error.h>
 
-#include "memmap/mappings_of_range.h"
-
 /* clang-format off */
-#define SEGMENT_PREFIX memmap_mapping
+#define SEGMENT_PREFIX memmap_mapped
 #define SEGMENT_RANGE memmap_mappable_range
 #define SEGMENT_VALUE struct memmap_mappings_of_range
 #define SEGMENT_CLEAR_VALUE memmap_mappings_of_range_clear
-#define SEGMENT_MERGE memmap_mappings_of_range_merge
-#define SEGMENT_SPLIT memmap_mappings_of_range_split
-#define SEGMENT_UNSPLIT memmap_mappings_of_range_unsplit
+#define SEGMENT_MERGE mappings_merge
+#define SEGMENT_SPLIT mappings_part
+#define SEGMENT_UNSPLIT mappings_unpart
 #define SEGMENT_DUP_VALUE memmap_mappings_of_range_duplicate
-#define SEGMENT_LINKAGE
+#define SEGMENT_TRACK_GAPS 1
 #define SEGMENT_IMPLEMENT_ONLY
 #include <memmap/segment_set.h>
 /* clang-format on */
@@ -37,51 +37,41 @@
 
 size_t memmap_mapping_iterator_nr_mappings(struct memmap_mapping_iterator it)
 {
-	return memmap_mappings_of_range_count(memmap_mapping_iterator_value_ptr(it));
+	return memmap_mappings_of_range_count(memmap_mapped_iterator_value_ptr(it.at));
 }
 
 size_t memmap_mapping_iterator_mappings(struct memmap_mapping_iterator it,
 					struct memmap_mapping_of_range *out, size_t cap)
 {
-	return memmap_mappings_of_range_list(memmap_mapping_iterator_value_ptr(it), out, cap);
+	return memmap_mappings_of_range_list(memmap_mapped_iterator_value_ptr(it.at), out, cap);
 }
 
 bool memmap_mapping_iterator_has_mapping(struct memmap_mapping_iterator it,
 					 struct memmap_mapping_of_range m)
 {
-	return memmap_mappings_of_range_contains(memmap_mapping_iterator_value_ptr(it), m);
+	return memmap_mappings_of_range_contains(memmap_mapped_iterator_value_ptr(it.at), m);
 }
 
 /*
  * ---- Changes ----
  */
 
-/* A mapping that is being added or removed, and what was prepared for it. */
-struct change {
-	struct memmap_mapping_set *set;
-	struct memmap_mapping_space *ms;
-	uint64_t addr;
-	bool writable;
-	struct memmap_mappable_range mr;
-	/*
-	 * The segments that are parted by an edge of `mr`, and what they become:
-	 *
-	 *   mr                     |===========|
-	 *   segments      |............|   |......|       two of them, two parts each
-	 *                 | part 0 | 1 |   | 2 |3 |
-	 *
-	 *   segments      |.......................|       one of them, three parts
-	 *                 | part 0 |     1     |2 |
-	 */
-	size_t nr_parts;
-	struct memmap_mappable_range ranges[4];
-	struct memmap_mappings_of_range parts[4];
-};
-
-static void change_init(struct change *c, const char *function, struct memmap_mapping_set *set,
-			struct memmap_mapping_space *ms, struct memmap_addr_range ar,
-			uint64_t offset, bool writable)
+static struct mapping_change change_make(const char *function, struct memmap_mapping_set *set,
+					 struct memmap_mapping_space *ms,
+					 struct memmap_addr_range ar, uint64_t offset,
+					 bool writable, struct memmap_mappable_ranges *changed)
 {
+	uint64_t end;
+	if (MEMMAP_LIKELY(ms && ar.start < ar.end && memmap_is_page_aligned(ar.start) &&
+			  memmap_is_page_aligned(ar.end) && memmap_is_page_aligned(offset) &&
+			  !__builtin_add_overflow(offset, ar.end - ar.start, &end)))
+		return (struct mapping_change){
+			.set = set,
+			.key = {ms, ar.start - offset, writable},
+			.addr = ar.start,
+			.mr = {offset, end},
+			.changed = changed,
+		};
 	char text[MEMMAP_RANGE_FORMAT_SIZE];
 	memmap_addr_range_format(ar, text, sizeof(text));
 	if (!ms)
@@ -91,123 +81,53 @@ static void change_init(struct change *c, const char *function, struct memmap_ma
 		memmap_panic("%s: addresses %s are empty or not page-aligned", function, text);
 	if (!memmap_is_page_aligned(offset))
 		memmap_panic("%s: offset 0x%" PRIx64 " is not page-aligned", function, offset);
-	uint64_t end;
-	if (__builtin_add_overflow(offset, memmap_addr_range_length(ar), &end))
-		memmap_panic("%s: the offsets of %s from 0x%" PRIx64 " overflow", function, text,
-			     offset);
-	*c = (struct change){
-		.set = set,
-		.ms = ms,
-		.addr = ar.start,
-		.writable = writable,
-		.mr = {offset, end},
-	};
+	memmap_panic("%s: the offsets of %s from 0x%" PRIx64 " overflow", function, text, offset);
 }
 
-static struct memmap_mapping_of_range change_mapping(const struct change *c,
-						     struct memmap_mappable_range segment)
+/* Part the segments that the edges of the range cross. Two insertions have been reserved. */
+static void change_part(const struct mapping_change *c)
 {
-	return memmap_subset_mapping(c->mr, segment, c->ms, c->addr, c->writable);
+	struct memmap_mapped_set *segments = &c->set->segments;
+	int err = memmap_mapped_set_split_at(segments, c->mr.start);
+	if (err >= 0)
+		err = memmap_mapped_set_split_at(segments, c->mr.end);
+	memmap_assert(err >= 0);
 }
 
-static void change_abort(struct change *c)
+static int add_by_index(const struct mapping_change *c)
 {
-	for (size_t i = 0; i < c->nr_parts; i++)
-		memmap_mappings_of_range_clear(&c->parts[i]);
-	c->nr_parts = 0;
-}
+	struct memmap_mapped_set *segments = &c->set->segments;
+	struct memmap_mapping_index *index = c->set->index;
 
-static int change_part_range(struct change *c, struct memmap_mappable_range r,
-			     const struct memmap_mappings_of_range *v, uint64_t at)
-{
-	size_t n = c->nr_parts;
-	int err = memmap_mappings_of_range_parted(r, v, at, &c->parts[n], &c->parts[n + 1]);
+	size_t nr_gaps = 0;
+	segment_gap first =
+		memmap_mapped_set_lower_bound_large_enough_gap(segments, c->mr.start, 1);
+	for (segment_gap gap = first; memmap_mapped_gap_iterator_ok(gap) &&
+				      memmap_mapped_gap_iterator_start(gap) < c->mr.end;
+	     gap = memmap_mapped_gap_iterator_next_large_enough_gap(gap, 1))
+		nr_gaps++;
+	int err = memmap_mapped_set_reserve(segments, nr_gaps + 2);
+	if (!err && c->changed)
+		err = memmap_mappable_ranges_reserve(c->changed, nr_gaps);
+	if (!err)
+		err = mapping_index_reserve(index);
 	if (err)
 		return err;
-	c->ranges[n] = (struct memmap_mappable_range){r.start, at};
-	c->ranges[n + 1] = (struct memmap_mappable_range){at, r.end};
-	c->nr_parts += 2;
-	return 0;
-}
 
-/* Part, beside the set, what the edges of the range part. On failure all is for change_abort(). */
-static int change_part(struct change *c)
-{
-	int err = 0;
-	struct memmap_mapping_iterator seg = memmap_mapping_set_find_segment(c->set, c->mr.start);
-	if (memmap_mapping_iterator_ok(seg) &&
-	    memmap_mappable_range_can_split_at(memmap_mapping_iterator_range(seg), c->mr.start))
-		err = change_part_range(c, memmap_mapping_iterator_range(seg),
-					memmap_mapping_iterator_value_ptr(seg), c->mr.start);
-	if (err)
-		return err;
-	if (c->nr_parts > 0 && memmap_mappable_range_can_split_at(c->ranges[1], c->mr.end)) {
-		/* The second part has two parts itself. */
-		struct memmap_mappings_of_range rest = c->parts[1];
-		struct memmap_mappable_range rest_range = c->ranges[1];
-		c->nr_parts = 1;
-		err = change_part_range(c, rest_range, &rest, c->mr.end);
-		memmap_mappings_of_range_clear(&rest);
-		return err;
-	}
-	seg = memmap_mapping_set_find_segment(c->set, c->mr.end);
-	if (memmap_mapping_iterator_ok(seg) &&
-	    memmap_mappable_range_can_split_at(memmap_mapping_iterator_range(seg), c->mr.end))
-		err = change_part_range(c, memmap_mapping_iterator_range(seg),
-					memmap_mapping_iterator_value_ptr(seg), c->mr.end);
-	return err;
-}
-
-/* Put the parts in their segments' places. The set has reserved two insertions for it. */
-static void change_commit_parts(struct change *c)
-{
-	for (size_t i = 0; i < c->nr_parts; i++) {
-		struct memmap_mapping_iterator seg =
-			memmap_mapping_set_find_segment(c->set, c->ranges[i].start);
-		if (memmap_mapping_iterator_ok(seg)) {
-			struct memmap_mappings_of_range *v = memmap_mapping_iterator_value_ptr(seg);
-			memmap_mappings_of_range_clear(v);
-			*v = c->parts[i];
-			memmap_mapping_iterator_set_end_unchecked(seg, c->ranges[i].end);
-			continue;
-		}
-		int err = memmap_mapping_set_insert_without_merging(
-			c->set, memmap_mapping_set_find_gap(c->set, c->ranges[i].start),
-			c->ranges[i], c->parts[i], &seg);
+	change_part(c);
+	for (uint64_t at = c->mr.start; nr_gaps > 0; nr_gaps--) {
+		segment_gap gap = memmap_mapped_set_lower_bound_large_enough_gap(segments, at, 1);
+		struct memmap_mappable_range r = memmap_mappable_range_intersect(
+			memmap_mapped_gap_iterator_range(gap), c->mr);
+		if (c->changed)
+			err = memmap_mappable_ranges_append(c->changed, r);
 		memmap_assert(err == 0);
+		err = memmap_mapped_set_insert_without_merging_unchecked(
+			segments, gap, r, mappings_view(index, r), NULL);
+		memmap_assert(err == 0);
+		at = r.end;
 	}
-	c->nr_parts = 0;
-}
-
-/* How many gaps of the set the range meets. */
-static size_t change_nr_gaps(const struct change *c)
-{
-	size_t nr = 0;
-	struct memmap_mapping_gap_iterator gap =
-		memmap_mapping_set_lower_bound_gap(c->set, c->mr.start);
-	for (; memmap_mapping_gap_iterator_ok(gap) &&
-	       memmap_mapping_gap_iterator_start(gap) < c->mr.end;
-	     gap = memmap_mapping_gap_iterator_next_gap(gap))
-		nr += !memmap_mapping_gap_iterator_is_empty(gap);
-	return nr;
-}
-
-/* Room for the mapping in each segment of the range that it parts nowhere. */
-static int change_reserve_mappings(const struct change *c)
-{
-	struct memmap_mapping_iterator seg =
-		memmap_mapping_set_lower_bound_segment(c->set, c->mr.start);
-	for (; memmap_mapping_iterator_ok(seg) && memmap_mapping_iterator_start(seg) < c->mr.end;
-	     seg = memmap_mapping_iterator_next_segment(seg)) {
-		struct memmap_mappings_of_range *v = memmap_mapping_iterator_value_ptr(seg);
-		if (!memmap_mappable_range_is_superset_of(c->mr,
-							  memmap_mapping_iterator_range(seg)))
-			continue;
-		int err =
-			memmap_mappings_of_range_reserve(v, memmap_mappings_of_range_count(v) + 1);
-		if (err)
-			return err;
-	}
+	mapping_index_add(index, &c->key, c->mr, mapping_set_count_edge, c->set);
 	return 0;
 }
 
@@ -215,80 +135,135 @@ int memmap_mapping_set_add_mapping(struct memmap_mapping_set *set, struct memmap
 				   struct memmap_addr_range ar, uint64_t offset, bool writable,
 				   struct memmap_mappable_ranges *newly_mapped)
 {
-	struct change c;
-	change_init(&c, __func__, set, ms, ar, offset, writable);
-
-	/* Two segments may be parted, and a new one beside an empty one merges and parts again. */
-	size_t nr_gaps = change_nr_gaps(&c);
-	int err = memmap_mapping_set_reserve(set, nr_gaps + 2);
-	if (!err && newly_mapped)
-		err = memmap_mappable_ranges_reserve(newly_mapped, nr_gaps);
-	if (!err)
-		err = change_reserve_mappings(&c);
-	if (!err)
-		err = change_part(&c);
-	if (err) {
-		change_abort(&c);
-		return err;
-	}
-
-	change_commit_parts(&c);
-	struct memmap_mapping_iterator seg;
-	struct memmap_mapping_gap_iterator gap;
-	memmap_mapping_set_find(set, c.mr.start, &seg, &gap);
-	while (err == 0) {
-		if (memmap_mapping_iterator_ok(seg) &&
-		    memmap_mapping_iterator_start(seg) < c.mr.end) {
-			/* Parts a segment without mappings only, which needs no memory. */
-			err = memmap_mapping_set_isolate(set, seg, c.mr, &seg);
-			if (!err)
-				err = memmap_mappings_of_range_add(
-					memmap_mapping_iterator_value_ptr(seg),
-					change_mapping(&c, memmap_mapping_iterator_range(seg)));
-			memmap_mapping_iterator_next_non_empty(seg, &seg, &gap);
-		} else if (memmap_mapping_gap_iterator_ok(gap) &&
-			   memmap_mapping_gap_iterator_start(gap) < c.mr.end) {
-			struct memmap_mappable_range r = memmap_mappable_range_intersect(
-				memmap_mapping_gap_iterator_range(gap), c.mr);
-			struct memmap_mappings_of_range none;
-			memmap_mappings_of_range_init(&none, set->allocator);
-			if (newly_mapped)
-				err = memmap_mappable_ranges_append(newly_mapped, r);
-			if (!err)
-				err = memmap_mapping_set_insert(set, gap, r, none, &seg);
-			gap = (struct memmap_mapping_gap_iterator){0};
-		} else {
-			return 0;
-		}
-	}
-	memmap_panic("%s: ran out of memory that was reserved", __func__);
+	struct mapping_change c =
+		change_make(__func__, set, ms, ar, offset, writable, newly_mapped);
+	int settled = mapping_set_settle(set);
+	if (settled < 0)
+		return settled;
+	return settled ? add_by_index(&c) : mapping_set_add_by_piece(&c);
 }
 
-/* Does `v`, the value of `segment`, have no mapping but the one that goes? */
-static bool change_empties(const struct change *c, struct memmap_mappable_range segment,
-			   const struct memmap_mappings_of_range *v)
+/*
+ * ---- Removing: what has no other mapping ----
+ *
+ * Where an extent has other pieces than the one that goes, nothing is left without a mapping. The
+ * others are muted, and what then nothing reaches is left without:
+ *
+ *   mr                |=====================|
+ *   what goes       |-----------------------------|     muted
+ *   the others    |-----|        |----|        |--|
+ *   left without        |~~~~~~~~|    |~~~~~|
+ */
+
+/* The next piece of the change's key that overlaps its range; begin and end with NULL. */
+static struct mapping_piece *change_next_piece(const struct mapping_change *c,
+					       const struct mapping_piece *piece)
 {
-	size_t nr = memmap_mappings_of_range_count(v);
-	return nr == 0 ||
-	       (nr == 1 && memmap_mappings_of_range_contains(v, change_mapping(c, segment)));
+	struct mapping_piece *next =
+		piece ? mapping_piece_next(piece)
+		      : mapping_index_find(c->set->index, &c->key, c->mr.start);
+	return next && next->extent->start < c->mr.end ? next : NULL;
 }
 
-/* How many segments of the range have no mapping left once this one is gone. */
-static size_t change_nr_emptied(const struct change *c)
+/* Mute, or no longer, the extents that only what goes has. Are there any? */
+static bool change_mute(const struct mapping_change *c, bool muted)
+{
+	bool any = false;
+	for (struct mapping_piece *piece = NULL; (piece = change_next_piece(c, piece));) {
+		if (piece->extent->nr_pieces > 1)
+			continue;
+		mapping_extent_set_muted(piece->extent, muted);
+		any = true;
+	}
+	return any;
+}
+
+/* The next run of offsets that is left without mappings, from `*at` on; false: there is none. */
+static bool change_next_hole(const struct mapping_change *c, uint64_t *at,
+			     struct memmap_mappable_range *hole)
+{
+	const struct memmap_mapping_index *index = c->set->index;
+	while (*at < c->mr.end) {
+		/* Where what goes is not, nothing changes: a gap is no hole. */
+		const struct mapping_piece *piece = mapping_index_find(index, &c->key, *at);
+		if (!piece || piece->extent->start >= c->mr.end)
+			return false;
+		uint64_t end = piece->extent->end < c->mr.end ? piece->extent->end : c->mr.end;
+		if (*at < piece->extent->start)
+			*at = piece->extent->start;
+		if (!piece->extent->muted) {
+			*at = end;
+			continue;
+		}
+		uint64_t reach = mapping_index_reach(index, *at);
+		if (reach > *at) {
+			*at = reach;
+			continue;
+		}
+		uint64_t next = mapping_index_next_start(index, *at);
+		*hole = (struct memmap_mappable_range){*at, next < end ? next : end};
+		*at = hole->end;
+		return true;
+	}
+	return false;
+}
+
+static int change_reserve_holes(const struct mapping_change *c)
 {
 	size_t nr = 0;
-	for (size_t i = 0; i < c->nr_parts; i++)
-		nr += memmap_mappable_range_is_superset_of(c->mr, c->ranges[i]) &&
-		      change_empties(c, c->ranges[i], &c->parts[i]);
-	struct memmap_mapping_iterator seg =
-		memmap_mapping_set_lower_bound_segment(c->set, c->mr.start);
-	for (; memmap_mapping_iterator_ok(seg) && memmap_mapping_iterator_start(seg) < c->mr.end;
-	     seg = memmap_mapping_iterator_next_segment(seg)) {
-		struct memmap_mappable_range r = memmap_mapping_iterator_range(seg);
-		nr += memmap_mappable_range_is_superset_of(c->mr, r) &&
-		      change_empties(c, r, memmap_mapping_iterator_value_ptr(seg));
+	uint64_t at = c->mr.start;
+	for (struct memmap_mappable_range hole; change_next_hole(c, &at, &hole);) {
+		segment_iterator seg =
+			memmap_mapped_set_find_segment(&c->set->segments, hole.start);
+		for (;
+		     memmap_mapped_iterator_ok(seg) && memmap_mapped_iterator_start(seg) < hole.end;
+		     seg = memmap_mapped_iterator_next_segment(seg))
+			nr++;
 	}
-	return nr;
+	return memmap_mappable_ranges_reserve(c->changed, nr);
+}
+
+static void change_remove_holes(const struct mapping_change *c)
+{
+	uint64_t at = c->mr.start;
+	for (struct memmap_mappable_range hole; change_next_hole(c, &at, &hole);) {
+		segment_iterator seg =
+			memmap_mapped_set_find_segment(&c->set->segments, hole.start);
+		while (memmap_mapped_iterator_ok(seg) &&
+		       memmap_mapped_iterator_start(seg) < hole.end) {
+			if (c->changed) {
+				int err = memmap_mappable_ranges_append(
+					c->changed, memmap_mapped_iterator_range(seg));
+				memmap_assert(err == 0);
+			}
+			seg = memmap_mapped_gap_iterator_next_segment(
+				memmap_mapped_set_remove(&c->set->segments, seg));
+		}
+	}
+}
+
+static int remove_by_index(const struct mapping_change *c)
+{
+	int err = memmap_mapped_set_reserve(&c->set->segments, 2);
+	if (!err)
+		err = mapping_index_reserve(c->set->index);
+	if (err)
+		return err;
+	bool holes = change_mute(c, true);
+	if (holes && c->changed)
+		err = change_reserve_holes(c);
+	if (!err) {
+		change_part(c);
+		if (holes)
+			change_remove_holes(c);
+	}
+	if (holes)
+		change_mute(c, false);
+	if (err)
+		return err;
+	mapping_index_cut(c->set->index, &c->key, c->mr, mapping_set_count_edge, c->set);
+	memmap_mapped_set_merge_adjacent(&c->set->segments, c->mr);
+	return 0;
 }
 
 int memmap_mapping_set_remove_mapping(struct memmap_mapping_set *set,
@@ -296,42 +271,17 @@ int memmap_mapping_set_remove_mapping(struct memmap_mapping_set *set,
 				      uint64_t offset, bool writable,
 				      struct memmap_mappable_ranges *newly_unmapped)
 {
-	struct change c;
-	change_init(&c, __func__, set, ms, ar, offset, writable);
-	if (!memmap_mapping_iterator_ok(memmap_mapping_set_find_segment(set, offset))) {
+	struct mapping_change c =
+		change_make(__func__, set, ms, ar, offset, writable, newly_unmapped);
+	if (!memmap_mapped_iterator_ok(memmap_mapped_set_find_segment(&set->segments, offset))) {
 		char text[MEMMAP_RANGE_FORMAT_SIZE];
 		memmap_panic("%s(%s): no segment contains 0x%" PRIx64, __func__,
 			     memmap_mappable_range_format(c.mr, text, sizeof(text)), offset);
 	}
-
-	int err = memmap_mapping_set_reserve(set, 2);
-	if (!err)
-		err = change_part(&c);
-	if (!err && newly_unmapped)
-		err = memmap_mappable_ranges_reserve(newly_unmapped, change_nr_emptied(&c));
-	if (err) {
-		change_abort(&c);
-		return err;
-	}
-
-	change_commit_parts(&c);
-	struct memmap_mapping_iterator seg = memmap_mapping_set_find_segment(set, c.mr.start);
-	while (memmap_mapping_iterator_ok(seg) && memmap_mapping_iterator_start(seg) < c.mr.end) {
-		struct memmap_mappable_range r = memmap_mapping_iterator_range(seg);
-		struct memmap_mappings_of_range *v = memmap_mapping_iterator_value_ptr(seg);
-		memmap_mappings_of_range_remove(v, change_mapping(&c, r));
-		if (memmap_mappings_of_range_count(v) > 0) {
-			seg = memmap_mapping_iterator_next_segment(seg);
-			continue;
-		}
-		if (newly_unmapped) {
-			err = memmap_mappable_ranges_append(newly_unmapped, r);
-			memmap_assert(err == 0);
-		}
-		seg = memmap_mapping_gap_iterator_next_segment(memmap_mapping_set_remove(set, seg));
-	}
-	memmap_mapping_set_merge_adjacent(set, c.mr);
-	return 0;
+	int settled = mapping_set_settle(set);
+	if (settled < 0)
+		return settled;
+	return settled ? remove_by_index(&c) : mapping_set_remove_by_piece(&c);
 }
 
 /*
@@ -347,8 +297,8 @@ struct invalidation {
 static bool invalidate_part(struct memmap_mapping_of_range m, void *arg)
 {
 	const struct invalidation *i = arg;
-	struct memmap_mapping_of_range part = memmap_subset_mapping(i->segment, i->range, m.space,
-								    m.addr_range.start, m.writable);
+	struct memmap_mapping_of_range part =
+		mapping_of_subset(i->segment, i->range, m.space, m.addr_range.start, m.writable);
 	memmap_mapping_space_invalidate(part.space, part.addr_range, i->opts);
 	return true;
 }
@@ -360,13 +310,13 @@ void memmap_mapping_set_invalidate(const struct memmap_mapping_set *set,
 	/* What an empty range clips is empty, and invalidate() must not be called for that. */
 	if (mr.start >= mr.end)
 		return;
-	struct memmap_mapping_iterator seg = memmap_mapping_set_lower_bound_segment(set, mr.start);
-	for (; memmap_mapping_iterator_ok(seg) && memmap_mapping_iterator_start(seg) < mr.end;
-	     seg = memmap_mapping_iterator_next_segment(seg)) {
-		struct invalidation i = {.segment = memmap_mapping_iterator_range(seg),
+	segment_iterator seg = memmap_mapped_set_lower_bound_segment(&set->segments, mr.start);
+	for (; memmap_mapped_iterator_ok(seg) && memmap_mapped_iterator_start(seg) < mr.end;
+	     seg = memmap_mapped_iterator_next_segment(seg)) {
+		struct invalidation i = {.segment = memmap_mapped_iterator_range(seg),
 					 .opts = opts};
 		i.range = memmap_mappable_range_intersect(i.segment, mr);
-		memmap_mappings_of_range_visit(memmap_mapping_iterator_value_ptr(seg),
+		memmap_mappings_of_range_visit(memmap_mapped_iterator_value_ptr(seg),
 					       invalidate_part, &i);
 	}
 }
@@ -381,8 +331,8 @@ static bool invalidate_whole(struct memmap_mapping_of_range m, void *arg)
 void memmap_mapping_set_invalidate_all(const struct memmap_mapping_set *set,
 				       struct memmap_invalidate_opts opts)
 {
-	struct memmap_mapping_iterator seg = memmap_mapping_set_first_segment(set);
-	for (; memmap_mapping_iterator_ok(seg); seg = memmap_mapping_iterator_next_segment(seg))
-		memmap_mappings_of_range_visit(memmap_mapping_iterator_value_ptr(seg),
+	segment_iterator seg = memmap_mapped_set_first_segment(&set->segments);
+	for (; memmap_mapped_iterator_ok(seg); seg = memmap_mapped_iterator_next_segment(seg))
+		memmap_mappings_of_range_visit(memmap_mapped_iterator_value_ptr(seg),
 					       invalidate_whole, &opts);
 }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sets of mappings that own what they hold: the values of segments, and those that a program makes.
+ * Sets of mappings: the values of segments, and those that a program makes.
  *
- * A set of one mapping keeps it inside; a larger one has a hash table with open addressing, linear
- * probing and no tombstones. What is hashed is a mapping's space, start and `writable`, but not its
- * end: so that merging two segments, which moves nothing but ends, changes every mapping in place
- * and cannot fail.
+ * One that owns its mappings keeps a single one inside; more are in a hash table with open
+ * addressing, linear probing and no tombstones. What is hashed is a mapping's space, start and
+ * `writable`, but not its end: so that merging two segments, which moves nothing but ends, changes
+ * every mapping in place and cannot fail.
  *
- * Invariants: nr_slots is 0 or a power of two of at least MIN_SLOTS; at most 3/4 of the slots are
- * used; no two mappings are equal; from its hash's slot to where a mapping is, all slots are used.
+ * Invariants of an own table: nr_slots is 0 or a power of two of at least MIN_SLOTS; at most 3/4 of
+ * the slots are used; no two mappings are equal; from its hash's slot to where a mapping is, all
+ * slots are used. Of a view: each piece of the index covers all of its range or nothing of it; when
+ * the index is settled, nr_begins and nr_ends count the pieces that begin and end with the range.
  *
  * Locking: none; see <memmap/mapping_set.h>.
  */
@@ -22,29 +24,45 @@
 
 #define MIN_SLOTS 8
 
-void memmap_mappings_of_range_init(struct memmap_mappings_of_range *v,
-				   const struct memmap_allocator *allocator)
+typedef struct memmap_mappings_of_range mappings;
+typedef struct memmap_mapping_of_range mapping;
+
+void memmap_mappings_of_range_init(mappings *v, const struct memmap_allocator *allocator)
 {
-	*v = (struct memmap_mappings_of_range){.allocator = allocator};
+	memset(v, 0, sizeof(*v));
+	v->allocator = allocator;
 }
 
-void memmap_mappings_of_range_clear(struct memmap_mappings_of_range *v)
+struct memmap_mappings_of_range mappings_view(struct memmap_mapping_index *index,
+					      struct memmap_mappable_range of)
 {
-	if (v->nr_slots > 0)
-		memmap_deallocate(v->allocator, v->in.slots, v->nr_slots * sizeof(*v->in.slots));
+	mappings v = {.allocator = index->allocator, .view_of = index};
+	v.in.view = (struct memmap_mappings_view){.of = of};
+	return v;
+}
+
+void memmap_mappings_of_range_clear(mappings *v)
+{
+	if (v->view_of) {
+		if (v->in.view.keeps)
+			mapping_index_put(v->view_of);
+	} else if (v->in.own.nr_slots > 0) {
+		memmap_deallocate(v->allocator, v->in.own.at.slots,
+				  v->in.own.nr_slots * sizeof(mapping));
+	}
 	memmap_mappings_of_range_init(v, v->allocator);
 }
 
-size_t memmap_mappings_of_range_count(const struct memmap_mappings_of_range *v)
+size_t memmap_mappings_of_range_count(const mappings *v)
 {
-	return v->nr;
+	return v->view_of ? mapping_index_count(v->view_of, v->in.view.of.start) : v->in.own.nr;
 }
 
 /*
- * ---- The table ----
+ * ---- The table of own mappings ----
  */
 
-static size_t mapping_hash(const struct memmap_mapping_of_range *m)
+static size_t mapping_hash(const mapping *m)
 {
 	uint64_t x = (uint64_t)(uintptr_t)m->space * UINT64_C(0x9e3779b97f4a7c15);
 	x ^= m->addr_range.start + m->writable;
@@ -52,135 +70,199 @@ static size_t mapping_hash(const struct memmap_mapping_of_range *m)
 	return (size_t)(x ^ (x >> 32));
 }
 
-/* Where `m` is, or the unused slot where it would be. There is a table, and an unused slot in it.
- */
-static struct memmap_mapping_of_range *table_probe(const struct memmap_mappings_of_range *v,
-						   const struct memmap_mapping_of_range *m)
+/* Where `m` is, or the unused slot where it would be. There is a table with an unused slot. */
+static mapping *table_probe(const mappings *v, const mapping *m)
 {
-	size_t mask = v->nr_slots - 1;
+	size_t mask = v->in.own.nr_slots - 1;
 	size_t i = mapping_hash(m) & mask;
-	while (v->in.slots[i].space && !memmap_mapping_of_range_equal(v->in.slots[i], *m))
+	mapping *slots = v->in.own.at.slots;
+	while (slots[i].space && !memmap_mapping_of_range_equal(slots[i], *m))
 		i = (i + 1) & mask;
-	return &v->in.slots[i];
+	return &slots[i];
 }
 
 /*
  * Empty a slot, and move back what could only be found across it:
  *
- *   slot    hole   a   b   c      b's hash leads to the hole or before it
+ *   slot    hole   a   b   c      b's hash leads to the hole or before it, a's does not
  *           b      a   .   c      the new hole is where b was; go on from there
  */
-static void table_vacate(struct memmap_mappings_of_range *v, struct memmap_mapping_of_range *slot)
+static void table_vacate(mappings *v, mapping *slot)
 {
-	size_t mask = v->nr_slots - 1;
-	size_t hole = (size_t)(slot - v->in.slots);
-	for (size_t i = (hole + 1) & mask; v->in.slots[i].space; i = (i + 1) & mask) {
-		size_t home = mapping_hash(&v->in.slots[i]) & mask;
+	mapping *slots = v->in.own.at.slots;
+	size_t mask = v->in.own.nr_slots - 1;
+	size_t hole = (size_t)(slot - slots);
+	for (size_t i = (hole + 1) & mask; slots[i].space; i = (i + 1) & mask) {
+		size_t home = mapping_hash(&slots[i]) & mask;
 		if (((i - home) & mask) >= ((i - hole) & mask)) {
-			v->in.slots[hole] = v->in.slots[i];
+			slots[hole] = slots[i];
 			hole = i;
 		}
 	}
-	v->in.slots[hole].space = NULL;
+	slots[hole].space = NULL;
 }
 
-/* The used slots in turn; begin and end with NULL. */
-static const struct memmap_mapping_of_range *mappings_next(const struct memmap_mappings_of_range *v,
-							   const struct memmap_mapping_of_range *m)
+/* Own mappings in turn; begin and end with NULL. */
+static mapping *own_next(mappings *v, mapping *m)
 {
-	if (v->nr_slots == 0)
-		return m || v->nr == 0 ? NULL : &v->in.one;
-	for (m = m ? m + 1 : v->in.slots; m < v->in.slots + v->nr_slots; m++) {
+	if (v->in.own.nr_slots == 0)
+		return m || v->in.own.nr == 0 ? NULL : &v->in.own.at.one;
+	for (m = m ? m + 1 : v->in.own.at.slots; m < v->in.own.at.slots + v->in.own.nr_slots; m++) {
 		if (m->space)
 			return m;
 	}
 	return NULL;
 }
 
-#define for_each_mapping(m, v)                                                                     \
-	for (const struct memmap_mapping_of_range *m = mappings_next(v, NULL); m;                  \
-	     m = mappings_next(v, m))
+#define for_each_own(m, v) for (mapping *m = own_next(v, NULL); m; m = own_next(v, m))
 
-static struct memmap_mapping_of_range *mappings_find(const struct memmap_mappings_of_range *v,
-						     const struct memmap_mapping_of_range *m)
+static mapping *own_find(mappings *v, const mapping *m)
 {
 	/* An unused slot is no mapping, even when asked for one without a space. */
-	if (!m->space || v->nr == 0)
+	if (!m->space || v->in.own.nr == 0)
 		return NULL;
-	struct memmap_mapping_of_range *at = (struct memmap_mapping_of_range *)&v->in.one;
-	if (v->nr_slots > 0)
-		at = table_probe(v, m);
+	mapping *at = v->in.own.nr_slots > 0 ? table_probe(v, m) : &v->in.own.at.one;
 	return at->space && memmap_mapping_of_range_equal(*at, *m) ? at : NULL;
 }
 
 /* Add `m`, which may be there already; there is room for it. */
-static void mappings_put(struct memmap_mappings_of_range *v,
-			 const struct memmap_mapping_of_range *m)
+static void own_put(mappings *v, const mapping *m)
 {
-	if (mappings_find(v, m))
+	if (own_find(v, m))
 		return;
-	if (v->nr_slots > 0)
+	if (v->in.own.nr_slots > 0)
 		*table_probe(v, m) = *m;
 	else
-		v->in.one = *m;
-	v->nr++;
+		v->in.own.at.one = *m;
+	v->in.own.nr++;
 }
 
-int memmap_mappings_of_range_reserve(struct memmap_mappings_of_range *v, size_t n)
+static bool own_put_each(mapping m, void *arg)
 {
-	if (n <= 1 || n <= v->nr_slots / 4 * 3)
+	own_put(arg, &m);
+	return true;
+}
+
+/* Make `*out` an empty set with room for `n`. */
+static int own_make(mappings *out, const struct memmap_allocator *allocator, size_t n)
+{
+	memmap_mappings_of_range_init(out, allocator);
+	if (n <= 1)
 		return 0;
-	size_t nr_slots = v->nr_slots > 0 ? v->nr_slots : MIN_SLOTS;
+	size_t nr_slots = MIN_SLOTS;
 	while (nr_slots / 4 * 3 < n) {
-		if (nr_slots > PTRDIFF_MAX / sizeof(*v->in.slots) / 2)
+		if (nr_slots > PTRDIFF_MAX / sizeof(mapping) / 2)
 			return -ENOMEM;
 		nr_slots *= 2;
 	}
-	struct memmap_mappings_of_range bigger = {.allocator = v->allocator, .nr_slots = nr_slots};
-	bigger.in.slots = memmap_allocate(v->allocator, nr_slots * sizeof(*bigger.in.slots),
-					  _Alignof(struct memmap_mapping_of_range));
-	if (!bigger.in.slots)
+	mapping *slots = memmap_allocate(allocator, nr_slots * sizeof(mapping), _Alignof(mapping));
+	if (!slots)
 		return -ENOMEM;
-	memset(bigger.in.slots, 0, nr_slots * sizeof(*bigger.in.slots));
-	for_each_mapping(m, v) mappings_put(&bigger, m);
-	memmap_mappings_of_range_clear(v);
-	*v = bigger;
+	memset(slots, 0, nr_slots * sizeof(mapping));
+	out->in.own.at.slots = slots;
+	out->in.own.nr_slots = nr_slots;
 	return 0;
+}
+
+int mappings_own(mappings *v, size_t more)
+{
+	size_t room = v->in.own.nr_slots > 0 ? v->in.own.nr_slots / 4 * 3 : 1;
+	if (!v->view_of && more <= room - v->in.own.nr)
+		return 0;
+	mappings own;
+	int err = own_make(&own, v->allocator, memmap_mappings_of_range_count(v) + more);
+	if (err)
+		return err;
+	memmap_mappings_of_range_visit(v, own_put_each, &own);
+	if (v->view_of)
+		v->view_of->unsettled = true;
+	memmap_mappings_of_range_clear(v);
+	*v = own;
+	return 0;
+}
+
+/*
+ * ---- Views ----
+ */
+
+static mapping view_mapping(const mappings *v, const struct mapping_key *key)
+{
+	struct memmap_mappable_range of = v->in.view.of;
+	return (mapping){key->space, {of.start + key->delta, of.end + key->delta}, key->writable};
+}
+
+static bool view_contains(const mappings *v, const mapping *m)
+{
+	struct memmap_mappable_range of = v->in.view.of;
+	if (m->addr_range.end - m->addr_range.start != of.end - of.start)
+		return false;
+	struct mapping_key key = {m->space, m->addr_range.start - of.start, m->writable};
+	const struct mapping_piece *piece = mapping_index_find(v->view_of, &key, of.start);
+	return piece && piece->extent->start <= of.start;
+}
+
+struct view_visit {
+	const mappings *v;
+	bool (*visit)(mapping m, void *arg);
+	void *arg;
+};
+
+static bool view_visit_piece(const struct mapping_piece *piece, void *arg)
+{
+	const struct view_visit *w = arg;
+	return w->visit(view_mapping(w->v, &piece->key), w->arg);
+}
+
+/* Does what `v1` shows end where what `v2` shows begins, all of it in the same index? */
+static bool views_touch(const mappings *v1, const mappings *v2)
+{
+	return v1->view_of && v1->view_of == v2->view_of &&
+	       v1->in.view.of.end == v2->in.view.of.start;
+}
+
+static mappings views_joined(const mappings *v1, const mappings *v2)
+{
+	mappings joined = *v1;
+	joined.in.view.of.end = v2->in.view.of.end;
+	joined.in.view.nr_ends = v2->in.view.nr_ends;
+	return joined;
 }
 
 /*
  * ---- One mapping ----
  */
 
-bool memmap_mappings_of_range_contains(const struct memmap_mappings_of_range *v,
-				       struct memmap_mapping_of_range m)
+bool memmap_mappings_of_range_contains(const mappings *v, mapping m)
 {
-	return mappings_find(v, &m) != NULL;
+	if (v->view_of)
+		return view_contains(v, &m);
+	/* Only looked at. */
+	return own_find((mappings *)(uintptr_t)v, &m) != NULL;
 }
 
-int memmap_mappings_of_range_add(struct memmap_mappings_of_range *v,
-				 struct memmap_mapping_of_range m)
+int memmap_mappings_of_range_add(mappings *v, mapping m)
 {
 	if (!m.space)
 		memmap_panic("a mapping of no space cannot be added");
-	if (mappings_find(v, &m))
+	if (memmap_mappings_of_range_contains(v, m))
 		return 0;
-	int err = memmap_mappings_of_range_reserve(v, v->nr + 1);
+	int err = mappings_own(v, 1);
 	if (err)
 		return err;
-	mappings_put(v, &m);
+	own_put(v, &m);
 	return 0;
 }
 
-int memmap_mappings_of_range_remove(struct memmap_mappings_of_range *v,
-				    struct memmap_mapping_of_range m)
+int memmap_mappings_of_range_remove(mappings *v, mapping m)
 {
-	struct memmap_mapping_of_range *at = mappings_find(v, &m);
-	if (!at)
+	if (!memmap_mappings_of_range_contains(v, m))
 		return 0;
-	if (v->nr_slots > 0)
-		table_vacate(v, at);
-	v->nr--;
+	int err = mappings_own(v, 0);
+	if (err)
+		return err;
+	if (v->in.own.nr_slots > 0)
+		table_vacate(v, own_find(v, &m));
+	v->in.own.nr--;
 	return 1;
 }
 
@@ -188,11 +270,14 @@ int memmap_mappings_of_range_remove(struct memmap_mappings_of_range *v,
  * ---- All mappings ----
  */
 
-bool memmap_mappings_of_range_visit(const struct memmap_mappings_of_range *v,
-				    bool (*visit)(struct memmap_mapping_of_range m, void *arg),
+bool memmap_mappings_of_range_visit(const mappings *v, bool (*visit)(mapping m, void *arg),
 				    void *arg)
 {
-	for_each_mapping(m, v)
+	if (v->view_of) {
+		struct view_visit w = {v, visit, arg};
+		return mapping_index_visit(v->view_of, v->in.view.of.start, view_visit_piece, &w);
+	}
+	for_each_own(m, (mappings *)(uintptr_t)v)
 	{
 		if (!visit(*m, arg))
 			return false;
@@ -200,8 +285,7 @@ bool memmap_mappings_of_range_visit(const struct memmap_mappings_of_range *v,
 	return true;
 }
 
-static bool mapping_before(const struct memmap_mapping_of_range *a,
-			   const struct memmap_mapping_of_range *b)
+static bool mapping_before(const mapping *a, const mapping *b)
 {
 	if (a->addr_range.start != b->addr_range.start)
 		return a->addr_range.start < b->addr_range.start;
@@ -217,14 +301,14 @@ static bool mapping_before(const struct memmap_mapping_of_range *a,
  * that listing needs no memory but the caller's.
  */
 struct listing {
-	struct memmap_mapping_of_range *heap;
+	mapping *heap;
 	size_t len, cap;
 	size_t nr; /* shown in all */
 };
 
-static void listing_sift_down(struct memmap_mapping_of_range *heap, size_t len, size_t i)
+static void listing_sift_down(mapping *heap, size_t len, size_t i)
 {
-	struct memmap_mapping_of_range sinking = heap[i];
+	mapping sinking = heap[i];
 	for (size_t child; (child = 2 * i + 1) < len; i = child) {
 		if (child + 1 < len && mapping_before(&heap[child], &heap[child + 1]))
 			child++;
@@ -235,7 +319,7 @@ static void listing_sift_down(struct memmap_mapping_of_range *heap, size_t len, 
 	heap[i] = sinking;
 }
 
-static bool listing_show(struct memmap_mapping_of_range m, void *arg)
+static bool listing_show(mapping m, void *arg)
 {
 	struct listing *l = arg;
 	l->nr++;
@@ -251,13 +335,12 @@ static bool listing_show(struct memmap_mapping_of_range m, void *arg)
 	return true;
 }
 
-size_t memmap_mappings_of_range_list(const struct memmap_mappings_of_range *v,
-				     struct memmap_mapping_of_range *out, size_t cap)
+size_t memmap_mappings_of_range_list(const mappings *v, mapping *out, size_t cap)
 {
 	struct listing l = {.heap = out, .cap = cap};
 	memmap_mappings_of_range_visit(v, listing_show, &l);
 	for (size_t len = l.len; len > 1; len--) {
-		struct memmap_mapping_of_range last = out[0];
+		mapping last = out[0];
 		out[0] = out[len - 1];
 		out[len - 1] = last;
 		listing_sift_down(out, len - 1, 0);
@@ -265,14 +348,13 @@ size_t memmap_mappings_of_range_list(const struct memmap_mappings_of_range *v,
 	return l.nr;
 }
 
-int memmap_mappings_of_range_duplicate(const struct memmap_mappings_of_range *v,
-				       struct memmap_mappings_of_range *out)
+int memmap_mappings_of_range_duplicate(const mappings *v, mappings *out)
 {
-	struct memmap_mappings_of_range copy = {.allocator = v->allocator};
-	int err = memmap_mappings_of_range_reserve(&copy, v->nr);
+	mappings copy;
+	int err = own_make(&copy, v->allocator, memmap_mappings_of_range_count(v));
 	if (err)
 		return err;
-	for_each_mapping(m, v) mappings_put(&copy, m);
+	memmap_mappings_of_range_visit(v, own_put_each, &copy);
 	*out = copy;
 	return 0;
 }
@@ -281,71 +363,98 @@ int memmap_mappings_of_range_duplicate(const struct memmap_mappings_of_range *v,
  * ---- Merging and parting, with the segments that they are values of ----
  */
 
-bool memmap_mappings_of_range_merge(struct memmap_mappable_range r1,
-				    struct memmap_mappings_of_range *v1,
-				    struct memmap_mappable_range r2,
-				    struct memmap_mappings_of_range *v2,
-				    struct memmap_mappings_of_range *out)
+struct merge_check {
+	const mappings *v2;
+	uint64_t length2;
+};
+
+static bool merge_goes_on(mapping m, void *arg)
+{
+	const struct merge_check *c = arg;
+	mapping next = m;
+	next.addr_range.start = m.addr_range.end;
+	next.addr_range.end = m.addr_range.end + c->length2;
+	return memmap_mappings_of_range_contains(c->v2, next);
+}
+
+bool mappings_merge(struct memmap_mappable_range r1, mappings *v1, struct memmap_mappable_range r2,
+		    mappings *v2, mappings *out)
 {
 	(void)r1;
-	if (v1->nr != v2->nr)
-		return false;
-	uint64_t length2 = memmap_mappable_range_length(r2);
-	for_each_mapping(m, v1)
-	{
-		struct memmap_mapping_of_range next = *m;
-		next.addr_range.start = m->addr_range.end;
-		next.addr_range.end = m->addr_range.end + length2;
-		if (!mappings_find(v2, &next))
+	if (views_touch(v1, v2) && !v1->view_of->unsettled) {
+		if (v1->in.view.nr_ends > 0 || v2->in.view.nr_begins > 0)
 			return false;
+		*out = views_joined(v1, v2);
+		return true;
 	}
+	struct merge_check check = {v2, memmap_mappable_range_length(r2)};
+	if (memmap_mappings_of_range_count(v1) != memmap_mappings_of_range_count(v2) ||
+	    !memmap_mappings_of_range_visit(v1, merge_goes_on, &check))
+		return false;
+	/* What goes on from an offset to the next has one key: it is one piece. */
+	if (views_touch(v1, v2)) {
+		*out = views_joined(v1, v2);
+		return true;
+	}
+	if (mappings_own(v1, 0))
+		return false;
 	memmap_mappings_of_range_clear(v2);
-	for_each_mapping(m, v1)((struct memmap_mapping_of_range *)m)->addr_range.end += length2;
+	for_each_own(m, v1) m->addr_range.end += check.length2;
 	*out = *v1;
 	return true;
 }
 
-int memmap_mappings_of_range_parted(struct memmap_mappable_range r,
-				    const struct memmap_mappings_of_range *v, uint64_t at,
-				    struct memmap_mappings_of_range *out1,
-				    struct memmap_mappings_of_range *out2)
+struct parting {
+	uint64_t distance;
+	mappings *low, *high;
+};
+
+static bool part_mapping(mapping m, void *arg)
 {
-	if (!memmap_mappable_range_can_split_at(r, at)) {
-		char text[MEMMAP_RANGE_FORMAT_SIZE];
-		memmap_panic("cannot split the mappings of %s at 0x%" PRIx64,
-			     memmap_mappable_range_format(r, text, sizeof(text)), at);
-	}
-	struct memmap_mappings_of_range low = {.allocator = v->allocator};
-	struct memmap_mappings_of_range high = {.allocator = v->allocator};
-	int err = memmap_mappings_of_range_reserve(&low, v->nr + 1);
+	const struct parting *p = arg;
+	mapping low = m, high = m;
+	low.addr_range.end = m.addr_range.start + p->distance;
+	high.addr_range.start = low.addr_range.end;
+	own_put(p->low, &low);
+	own_put(p->high, &high);
+	return true;
+}
+
+int mappings_parted(struct memmap_mappable_range r, const mappings *v, uint64_t at, mappings *out1,
+		    mappings *out2)
+{
+	size_t nr = memmap_mappings_of_range_count(v);
+	mappings low, high;
+	int err = own_make(&low, v->allocator, nr + 1);
 	if (err)
 		return err;
-	err = memmap_mappings_of_range_reserve(&high, v->nr + 1);
+	err = own_make(&high, v->allocator, nr + 1);
 	if (err) {
 		memmap_mappings_of_range_clear(&low);
 		return err;
 	}
-	for_each_mapping(m, v)
-	{
-		struct memmap_mapping_of_range part = *m;
-		part.addr_range.end = m->addr_range.start + (at - r.start);
-		mappings_put(&low, &part);
-		part.addr_range.start = part.addr_range.end;
-		part.addr_range.end = m->addr_range.end;
-		mappings_put(&high, &part);
-	}
+	struct parting p = {at - r.start, &low, &high};
+	memmap_mappings_of_range_visit(v, part_mapping, &p);
 	*out1 = low;
 	*out2 = high;
 	return 0;
 }
 
-int memmap_mappings_of_range_split(struct memmap_mappable_range r,
-				   struct memmap_mappings_of_range *v, uint64_t at,
-				   struct memmap_mappings_of_range *out1,
-				   struct memmap_mappings_of_range *out2)
+int mappings_part(struct memmap_mappable_range r, mappings *v, uint64_t at, mappings *out1,
+		  mappings *out2)
 {
-	struct memmap_mappings_of_range whole = *v;
-	int err = memmap_mappings_of_range_parted(r, &whole, at, out1, out2);
+	mappings whole = *v;
+	struct memmap_mappable_range of = whole.in.view.of;
+	if (whole.view_of && memmap_mappable_range_can_split_at(of, of.start + (at - r.start))) {
+		*out1 = whole;
+		*out2 = whole;
+		out1->in.view.of.end = out2->in.view.of.start = of.start + (at - r.start);
+		out1->in.view.nr_ends = out2->in.view.nr_begins = 0;
+		return 0;
+	}
+	/* The segment has been moved so that a view cannot show what comes of it, or it is no view.
+	 */
+	int err = mappings_parted(r, &whole, at, out1, out2);
 	if (err)
 		return err;
 	memmap_mappings_of_range_clear(&whole);
@@ -353,32 +462,34 @@ int memmap_mappings_of_range_split(struct memmap_mappable_range r,
 }
 
 /*
- * The second part of each mapping tells its end, and its start as well: `at - r.start` lower. The
- * first part does not tell the end. What the first parts were in has room for the whole ones.
+ * The second part of each mapping tells its end, and its start as well: as much lower as the parts
+ * are apart. The first part does not tell the end. What the first parts were in has room for all.
  */
-void memmap_mappings_of_range_unsplit(struct memmap_mappable_range r, uint64_t at,
-				      struct memmap_mappings_of_range *v1,
-				      struct memmap_mappings_of_range *v2,
-				      struct memmap_mappings_of_range *out)
+void mappings_unpart(struct memmap_mappable_range r, uint64_t at, mappings *v1, mappings *v2,
+		     mappings *out)
 {
-	struct memmap_mappings_of_range whole = *v1;
-	whole.nr = 0;
-	if (whole.nr_slots > 0)
-		memset(whole.in.slots, 0, whole.nr_slots * sizeof(*whole.in.slots));
-	for_each_mapping(m, v2)
+	if (v1->view_of) {
+		*out = views_joined(v1, v2);
+		return;
+	}
+	mappings whole = *v1;
+	whole.in.own.nr = 0;
+	if (whole.in.own.nr_slots > 0)
+		memset(whole.in.own.at.slots, 0, whole.in.own.nr_slots * sizeof(mapping));
+	for_each_own(m, v2)
 	{
-		struct memmap_mapping_of_range joined = *m;
+		mapping joined = *m;
 		joined.addr_range.start -= at - r.start;
-		mappings_put(&whole, &joined);
+		own_put(&whole, &joined);
 	}
 	memmap_mappings_of_range_clear(v2);
 	*out = whole;
 }
 
-struct memmap_mapping_of_range memmap_subset_mapping(struct memmap_mappable_range whole,
-						     struct memmap_mappable_range subset,
-						     struct memmap_mapping_space *ms, uint64_t addr,
-						     bool writable)
+struct memmap_mapping_of_range mapping_of_subset(struct memmap_mappable_range whole,
+						 struct memmap_mappable_range subset,
+						 struct memmap_mapping_space *ms, uint64_t addr,
+						 bool writable)
 {
 	if (!memmap_mappable_range_is_superset_of(whole, subset)) {
 		char text1[MEMMAP_RANGE_FORMAT_SIZE], text2[MEMMAP_RANGE_FORMAT_SIZE];
@@ -387,9 +498,5 @@ struct memmap_mapping_of_range memmap_subset_mapping(struct memmap_mappable_rang
 			     memmap_mappable_range_format(subset, text2, sizeof(text2)));
 	}
 	uint64_t start = addr + (subset.start - whole.start);
-	return (struct memmap_mapping_of_range){
-		.space = ms,
-		.addr_range = {start, start + memmap_mappable_range_length(subset)},
-		.writable = writable,
-	};
+	return (mapping){ms, {start, start + memmap_mappable_range_length(subset)}, writable};
 }
