@@ -42,8 +42,10 @@
 #define VM_ACCESS_FLAGS (MEMMAP_VM_READ | MEMMAP_VM_WRITE | MEMMAP_VM_EXEC)
 #define VM_MAY_FLAGS    (MEMMAP_VM_MAYREAD | MEMMAP_VM_MAYWRITE | MEMMAP_VM_MAYEXEC)
 #define VM_LOCKED_MASK  (MEMMAP_VM_LOCKED | MEMMAP_VM_LOCKONFAULT)
-/* Never merged, never locked. */
+/* Never merged. */
 #define VM_SPECIAL (MEMMAP_VM_IO | MEMMAP_VM_DONTEXPAND | MEMMAP_VM_PFNMAP | MEMMAP_VM_MIXEDMAP)
+/* Never locked: asking for it does nothing. */
+#define VM_NEVER_LOCKED (VM_SPECIAL | MEMMAP_VM_HUGETLB | MEMMAP_VM_DROPPABLE)
 
 /*
  * A VMA but for its range. It holds one reference to its identity.

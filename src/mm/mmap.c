@@ -92,8 +92,6 @@ static int map_region(struct memmap_mm *mm, struct new_mapping *n)
 		mm_unmap_split(mm, &unmap);
 		return -ENOMEM;
 	}
-	if (n->value.flags & VM_NEVER_LOCKED)
-		n->value.flags &= ~VM_LOCKED_MASK;
 	/* The file is asked last, and by then Linux has taken away what was in the way. */
 	err = n->refusal ? mm_unmap_tell(mm, &unmap) : prepare(mm, n, &unmap);
 	if (err)
@@ -110,8 +108,13 @@ static int map_region(struct memmap_mm *mm, struct new_mapping *n)
 		else
 			memmap_mapping_identity_inc_ref(n->value.identity);
 	}
-	if (!merged)
-		(void)mm_insert(mm, n->range, &n->value);
+	if (!merged) {
+		struct vma v = n->value;
+		/* Only now: for merging, Linux takes it for locked. */
+		if (v.flags & VM_NEVER_LOCKED)
+			v.flags &= ~VM_LOCKED_MASK;
+		(void)mm_insert(mm, n->range, &v);
+	}
 	return 0;
 }
 
