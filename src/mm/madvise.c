@@ -202,8 +202,9 @@ static int advise_pages(struct memmap_mm *mm, struct vma_iterator it, struct mem
 	case MADV_GUARD_INSTALL:
 		if (v->flags & (VM_SPECIAL | MEMMAP_VM_HUGETLB | MEMMAP_VM_LOCKED))
 			return -EINVAL;
-		/* So that a fork copies the guards, Linux gives any VMA an owner here. */
-		vma_make_anon(mm, it);
+		/* So that a fork copies the guards, Linux gives anonymous memory an owner here. */
+		if (vma_is_anonymous(v))
+			vma_make_anon(mm, it);
 		return 0;
 	case MADV_GUARD_REMOVE:
 		return v->flags & (VM_SPECIAL | MEMMAP_VM_HUGETLB) ? -EINVAL : 0;

@@ -13,10 +13,10 @@
 #include "abi.h"
 #include "internal.h"
 
-/* The bits of a VMA that decide whether it can be locked at all. Linux's mlock_fixup(). */
-#define VM_NEVER_LOCKED (VM_SPECIAL | MEMMAP_VM_HUGETLB | MEMMAP_VM_DROPPABLE)
-
-/* Give the part `r` of the VMA at `it` the lock flags `lock` and no others. Reserve 2. */
+/*
+ * Give the part `r` of the VMA at `it` the lock flags `lock` and no others. Linux's mlock_fixup().
+ * Reserve 2.
+ */
 static int lock_part(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
 		     uint64_t lock, struct vma_iterator *out)
 {
@@ -96,7 +96,7 @@ static int64_t lock_call(struct memmap_mm *mm, uint64_t addr, uint64_t length, u
 		if (pages > limit)
 			return -ENOMEM;
 	}
-	if (wrapped)
+	if (wrapped || range.start == range.end)
 		return wrapped;
 	int err = lock_range(mm, range, lock);
 	if (err)

@@ -18,6 +18,8 @@
 #include "abi.h"
 #include "internal.h"
 
+#define MAX_ERRNO UINT64_C(4095)
+
 #define MAP_32BIT_START UINT64_C(0x40000000)
 #define MAP_32BIT_END   UINT64_C(0x80000000)
 /* How many pages the start of a MAP_32BIT search may be moved up by at random. */
@@ -180,10 +182,11 @@ static int place(const struct memmap_mm *mm, const struct mm_placement *p, uint6
  */
 static bool place_huge(const struct memmap_mm *mm, const struct mm_placement *p, uint64_t *addr)
 {
-	uint64_t first, end, padded, unused;
-	if (!memmap_huge_page_round_up(p->offset, &first) ||
-	    __builtin_add_overflow(p->offset, p->length, &end) || end <= first ||
-	    end - first < MEMMAP_HUGE_PAGE_SIZE ||
+	/* Signed as in Linux: an offset just below 2^63 passes here, for what that is worth. */
+	int64_t first = (int64_t)((p->offset + MEMMAP_HUGE_PAGE_MASK) & ~MEMMAP_HUGE_PAGE_MASK);
+	int64_t end = (int64_t)(p->offset + p->length);
+	uint64_t padded, unused;
+	if (end <= first || (uint64_t)end - (uint64_t)first < MEMMAP_HUGE_PAGE_SIZE ||
 	    __builtin_add_overflow(p->length, MEMMAP_HUGE_PAGE_SIZE, &padded) ||
 	    __builtin_add_overflow(p->offset, padded, &unused))
 		return false;
@@ -217,6 +220,9 @@ int mm_get_unmapped_area(struct memmap_mm *mm, const struct mm_placement *p, uin
 		if (err)
 			return err;
 	}
+	/* Linux takes a fixed address among the last 4095 for an errno, and returns it. */
+	if (found > UINT64_MAX - MAX_ERRNO)
+		return (int)(int64_t)found;
 	if (found > l->task_size - p->length)
 		return -ENOMEM;
 	if (!memmap_is_page_aligned(found))

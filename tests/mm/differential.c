@@ -276,6 +276,42 @@ static struct script without(const struct script *script, size_t from, size_t co
 	return shorter;
 }
 
+/* The script with one fork left out: what its child did is done by the parent. */
+static struct script without_fork(const struct script *script, size_t at)
+{
+	const unsigned int parent = script->steps[at].process;
+	const unsigned int child = (unsigned int)script->steps[at].args[0];
+	struct script shorter = {.no_ipc_lock = script->no_ipc_lock};
+
+	for (size_t i = 0; i < script->len; i++) {
+		struct step step = script->steps[i];
+
+		if (i == at)
+			continue;
+		if (i > at && step.process == child)
+			step.process = parent;
+		script_append(&shorter, step);
+	}
+	return shorter;
+}
+
+/* Does the shorter script show the same? Then it takes the place of the longer one. */
+static bool try_shorter(struct script *script, struct script shorter, struct difference *difference)
+{
+	struct difference now;
+
+	run_script(&shorter, true, false, &now);
+	if (now.kind != difference->kind || now.step.op != difference->step.op) {
+		script_release(&shorter);
+		return false;
+	}
+	shorter.len = now.at + 1;
+	script_release(script);
+	*script = shorter;
+	*difference = now;
+	return true;
+}
+
 /* Leave out whatever can be left out: halves, quarters, ... single steps, until nothing can. */
 static void shrink(struct script *script, struct difference *difference)
 {
@@ -285,21 +321,15 @@ static void shrink(struct script *script, struct difference *difference)
 	for (size_t chunk = script->len / 2 ? script->len / 2 : 1; chunk && (again || chunk > 1);) {
 		again = false;
 		for (size_t from = 0; from + chunk < script->len;) {
-			struct script shorter = without(script, from, chunk);
-			struct difference now;
-
-			run_script(&shorter, true, false, &now);
-			if (now.kind == difference->kind && now.step.op == difference->step.op) {
-				shorter.len = now.at + 1;
-				script_release(script);
-				*script = shorter;
-				*difference = now;
+			if (try_shorter(script, without(script, from, chunk), difference))
 				again = true;
-			} else {
-				script_release(&shorter);
+			else
 				from += chunk;
-			}
 		}
+		for (size_t i = 0; i < script->len && chunk == 1; i++)
+			if (script->steps[i].op == OP_FORK && i + 1 < script->len &&
+			    try_shorter(script, without_fork(script, i), difference))
+				again = true;
 		if (chunk > 1)
 			chunk = chunk / 2;
 		else if (!again)

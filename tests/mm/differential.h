@@ -195,11 +195,13 @@ struct generator {
 	uint64_t state;
 	struct kernel_vmas vmas;
 	bool locks;           /* this script locks memory: then nothing huge is mapped */
+	bool past_end;        /* this script maps past the ends of files: it populates nothing */
 	bool limits;          /* this script lowers limits */
 	bool forks;           /* this script forks */
 	bool seals;           /* this script seals */
 	uint64_t guarded[64]; /* ranges that must stay as they are: start, end, start, end ... */
 	size_t nr_guarded;
+	uint64_t special[2]; /* where [vvar] and [vdso] are */
 };
 
 uint64_t random_next(uint64_t *state);

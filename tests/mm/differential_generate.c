@@ -14,11 +14,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "differential.h"
+#include "mm/abi.h"
 
-#ifndef MAP_DROPPABLE
-#	define MAP_DROPPABLE 0x08
-#endif
+#include "differential.h"
 
 uint64_t random_next(uint64_t *state)
 {
@@ -48,10 +46,13 @@ void generator_start(struct generator *g, uint64_t seed, const struct kernel *ke
 	g->state = seed;
 	g->locks = chance(g, 50);
 	g->limits = chance(g, 25);
+	g->past_end = !g->locks && chance(g, 50);
 	g->forks = chance(g, 50);
 	g->seals = chance(g, 15);
 	script->no_ipc_lock = chance(g, 50);
 	kernel_vmas_parse(&g->vmas, kernel->process[0].maps);
+	g->special[0] = kernel->bases.top;
+	g->special[1] = kernel->layout.mmap_base;
 	for (size_t i = 0; i < g->vmas.len && g->nr_guarded + 2 <= 64; i++) {
 		g->guarded[g->nr_guarded++] = g->vmas.vmas[i].start;
 		g->guarded[g->nr_guarded++] = g->vmas.vmas[i].end;
@@ -184,7 +185,7 @@ static struct step step_mmap(struct generator *g, const struct kernel *kernel)
 					  MAP_STACK,     MAP_DENYWRITE, MAP_EXECUTABLE,
 					  MAP_LOCKED,    MAP_POPULATE,  MAP_POPULATE | MAP_NONBLOCK,
 					  MAP_32BIT,     MAP_SYNC,      0x4000000,
-					  0x40000000,    MAP_HUGETLB};
+					  0x40000000};
 	static const uint64_t files[] = {FILE_RW,   FILE_RW,    FILE_RW,  FILE_RW2,
 					 FILE_RO,   FILE_OTHER, FILE_MEM, FILE_MEM,
 					 FILE_MEM2, FILE_MEMRO, FILE_RW,  FILE_RO};
@@ -196,8 +197,10 @@ static struct step step_mmap(struct generator *g, const struct kernel *kernel)
 	step.args[0] = chance(g, 20) ? 0 : pick_address(g, kernel);
 	step.args[1] = pick_length(g, step.args[0]);
 	step.args[2] = pick_prot(g);
-	if (chance(g, 3))
+	if (chance(g, 2))
 		flags = below(g, 16);
+	if (chance(g, 2))
+		flags = MAP_DROPPABLE;
 	if (chance(g, 55)) {
 		flags |= MAP_ANONYMOUS;
 		step.args[4] = FILE_NONE;
@@ -216,7 +219,7 @@ static struct step step_mmap(struct generator *g, const struct kernel *kernel)
 		}
 		if (chance(g, 2))
 			step.args[5] += 1 + below(g, PAGE - 1);
-		if (!g->locks && chance(g, 1))
+		if (g->past_end && chance(g, 2))
 			step.args[5] = PICK(
 				g, ((const uint64_t[]){0 - PAGE, 1ULL << 63, 0x7ffffffffffff000ULL,
 						       0x7fffffffffffe000ULL}));
@@ -228,11 +231,9 @@ static struct step step_mmap(struct generator *g, const struct kernel *kernel)
 	while (chance(g, 15)) {
 		uint64_t extra = PICK(g, extras);
 
-		/* Absurd offsets lie past the end of the file: not to be populated. */
-		if ((extra & (MAP_LOCKED | MAP_POPULATE)) &&
-		    (!g->locks || step.args[5] > FILE_BYTES / 2))
+		if ((extra & MAP_LOCKED) && !g->locks)
 			continue;
-		if (extra == MAP_HUGETLB && chance(g, 90))
+		if ((extra & MAP_POPULATE) && g->past_end)
 			continue;
 		flags |= extra;
 	}
@@ -278,17 +279,11 @@ static struct step step_madvise(struct generator *g, const struct kernel *kernel
 		MADV_NORMAL,     MADV_RANDOM,    MADV_SEQUENTIAL, MADV_DONTFORK,   MADV_DOFORK,
 		MADV_DONTDUMP,   MADV_DODUMP,    MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_HUGEPAGE,
 		MADV_NOHUGEPAGE, MADV_MERGEABLE, MADV_UNMERGEABLE};
-	static const uint64_t others[] = {MADV_DONTNEED,
-					  MADV_FREE,
-					  MADV_REMOVE,
-					  MADV_WILLNEED,
-					  MADV_COLD,
-					  MADV_PAGEOUT,
-					  MADV_POPULATE_READ,
-					  MADV_POPULATE_WRITE,
-					  24 /* DONTNEED_LOCKED */,
-					  102 /* GUARD_INSTALL */,
-					  103 /* GUARD_REMOVE */};
+	static const uint64_t others[] = {
+		MADV_DONTNEED,      MADV_FREE,           MADV_REMOVE,
+		MADV_WILLNEED,      MADV_COLD,           MADV_PAGEOUT,
+		MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED,
+		MADV_GUARD_INSTALL, MADV_GUARD_REMOVE};
 
 	step.args[0] = pick_address(g, kernel);
 	step.args[1] = pick_length(g, step.args[0]);
@@ -419,6 +414,15 @@ static struct step step_any(struct generator *g, const struct kernel *kernel, un
 	return step;
 }
 
+/* Does mremap make shared anonymous memory longer than its file is? */
+static bool grows_shared_anonymous(const struct generator *g, const uint64_t *args)
+{
+	for (size_t i = 0; i < g->vmas.len; i++)
+		if (args[0] >= g->vmas.vmas[i].start && args[0] < g->vmas.vmas[i].end)
+			return args[2] > args[1] && !strncmp(g->vmas.vmas[i].name, "/dev/zero", 9);
+	return false;
+}
+
 /* May the step be made: does it leave alone what the executor needs? */
 static bool harmless(const struct generator *g, const struct step *step)
 {
@@ -431,15 +435,27 @@ static bool harmless(const struct generator *g, const struct step *step)
 		return !(args[3] & MAP_FIXED) || args[1] > TASK_END - args[0] ||
 		       (args[3] & MAP_FIXED_NOREPLACE) || !guarded(g, args[0], args[1]);
 	case OP_MREMAP:
+		if (grows_shared_anonymous(g, args) && !g->past_end)
+			return false;
 		if (guarded(g, args[0], args[1] ? args[1] : PAGE))
 			return args[1] > TASK_END || args[2] > TASK_END;
 		return !(args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP)) ||
 		       args[2] > TASK_END - args[4] || !guarded(g, args[4], args[2]);
 	case OP_MUNMAP:
 		return args[1] > TASK_END - args[0] || !guarded(g, args[0], args[1]);
+	case OP_READ: /* special mappings may fail in ways of their own */
+	case OP_WRITE:
+		return args[0] >= g->special[1] || args[0] < g->special[0];
+	case OP_MADVISE:
+		/* What is populated must be there, and guards keep it from being populated. */
+		if (args[2] == MADV_GUARD_INSTALL && g->locks)
+			return false;
+		if ((args[2] == MADV_POPULATE_READ || args[2] == MADV_POPULATE_WRITE) &&
+		    (g->past_end || !g->locks))
+			return false;
+		return !guarded(g, args[0], args[1]);
 	case OP_MPROTECT:
 	case OP_MSEAL:
-	case OP_MADVISE:
 		return !guarded(g, args[0], args[1]);
 	default:
 		return true;

@@ -495,19 +495,36 @@ static int read_limits(pid_t pid, struct memmap_mm_limits *limits)
 	return 0;
 }
 
+/*
+ * The lowest address that the kernel gives to a hint. vm.mmap_min_addr does not say: the kernel may
+ * have been built with a higher one for what has no capability.
+ */
+static int probe_min_addr(struct kernel *kernel, uint64_t *out)
+{
+	const struct step map = {
+		.op = OP_MMAP,
+		.args = {PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, FILE_NONE},
+	};
+	struct step unmap = {.op = OP_MUNMAP, .args = {0, PAGE}};
+	int64_t result;
+
+	if (kernel_run(kernel, &map, &result))
+		return -1;
+	unmap.args[0] = *out = (uint64_t)result;
+	return kernel_run(kernel, &unmap, &result);
+}
+
 /* Find the layout of a fresh executor from what /proc says of it. */
 static int read_layout(struct kernel *kernel)
 {
 	struct memmap_mm_layout *layout = &kernel->layout;
 	struct kernel_vmas vmas = {0};
-	uint64_t min_addr;
 
 	memmap_mm_layout_default(layout);
-	if (read_stat(kernel->process[0].pid, layout) || kernel_read_maps(kernel, 0) ||
-	    read_number("/proc/sys/vm/mmap_min_addr", &min_addr))
+	if (read_stat(kernel->process[0].pid, layout) ||
+	    probe_min_addr(kernel, &layout->min_addr) || kernel_read_maps(kernel, 0))
 		return -1;
 	layout->brk = layout->start_brk;
-	layout->min_addr = (min_addr + PAGE - 1) & ~(PAGE - 1);
 	layout->mmap_base = 0;
 	kernel->bases.brk = layout->start_brk;
 	kernel_vmas_parse(&vmas, kernel->process[0].maps);

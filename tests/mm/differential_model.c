@@ -18,6 +18,8 @@
 
 #include <memmap/mapping_set.h>
 
+#include "mm/abi.h"
+
 #include "differential.h"
 
 /* ---- Stand-ins for inodes and open files ---- */
@@ -252,8 +254,10 @@ int model_start(struct model **out, struct kernel *kernel, const struct open_fil
 		to->writable = from->writable;
 		to->no_exec = from->no_exec;
 		to->no_mmap = from->no_mmap;
+		to->max_offset = from->no_mmap ? UINT64_MAX : 0; /* none, or that of files */
 		to->huge_aligned = from->huge_aligned;
 		to->seal_write = from->sealed;
+		to->map_sync = to->refuses_sync = from->huge_aligned;
 	}
 	return model_seed(model, kernel);
 }
@@ -394,7 +398,7 @@ static int create_shared_anonymous(void *context, uint64_t length, struct memmap
 	(void)length;
 	shared->created =
 		model_file(shared->model, shared->dev, shared->ino, "/dev/zero (deleted)");
-	shared->created->references++; /* the one that is given away */
+	shared->created->references++; /* the address space owns this one */
 	out->identity = &shared->created->identity;
 	out->mappable = &shared->created->inode->mappable;
 	out->readable = out->writable = true;
@@ -408,7 +412,6 @@ static int64_t model_mmap(struct model *model, const struct kernel *kernel, cons
 	struct shared_anonymous shared = {.model = model};
 	const struct memmap_shared_anonymous create = {&shared, create_shared_anonymous};
 	const struct memmap_mmap_file *file = NULL;
-	int64_t result;
 
 	if (!(a[3] & MAP_ANONYMOUS)) {
 		file = &model->open[a[4]];
@@ -427,11 +430,8 @@ static int64_t model_mmap(struct model *model, const struct kernel *kernel, cons
 			}
 		kernel_vmas_release(&vmas);
 	}
-	result = memmap_mm_sys_mmap(model->mm[step->process], a[0], a[1], a[2], a[3], file, a[5],
-				    &create);
-	if (shared.created)
-		shared.created->references--;
-	return result;
+	return memmap_mm_sys_mmap(model->mm[step->process], a[0], a[1], a[2], a[3], file, a[5],
+				  &create);
 }
 
 /* What a touch of one byte does: grow a stack, be refused, or make a page anonymous. */
@@ -473,11 +473,11 @@ static int64_t model_madvise(struct model *model, const struct step *step, int64
 	const int advice = (int)step->args[2];
 	int64_t result = memmap_mm_sys_madvise(mm, step->args[0], step->args[1], advice);
 
-	if (advice == 102)
+	if (advice == MADV_GUARD_INSTALL)
 		model->guards = true;
 	/* Pages can refuse what VMAs permit. */
 	if (result == 0 && kernel_result < 0 &&
-	    (advice == 25 || advice == MADV_HWPOISON || advice == 101 ||
+	    (advice == MADV_COLLAPSE ||
 	     ((advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) &&
 	      kernel_result == -EFAULT) ||
 	     (advice == MADV_REMOVE && kernel_result == -EFBIG)))

@@ -28,21 +28,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "differential.h"
+#include "mm/abi.h"
 
-#ifndef MAP_DROPPABLE
-#	define MAP_DROPPABLE 0x08
-#endif
-#ifndef MADV_DONTNEED_LOCKED
-#	define MADV_DONTNEED_LOCKED 24
-#endif
-#ifndef MADV_COLLAPSE
-#	define MADV_COLLAPSE 25
-#endif
-#ifndef MADV_GUARD_INSTALL
-#	define MADV_GUARD_INSTALL 102
-#	define MADV_GUARD_REMOVE  103
-#endif
+#include "differential.h"
 
 struct word {
 	const char *name;
