@@ -115,11 +115,24 @@ static void resynchronise(struct trace *trace, struct space *space)
 			   (int)space->pid, c->expected, c->found);
 }
 
+/*
+ * Does something else run in the space while a call is made? Whether look-alikes merge depends on
+ * which of them was written to first, and before or after which call; nobody can tell the order of
+ * a thread's writes and another's calls.
+ */
+static bool runs_beside_others(const struct thread *thread)
+{
+	return thread->process->nr_threads > 1 || thread->process->space->nr_references > 1;
+}
+
 /* The texts are not the same bytes. Is there a difference? Either way they are afterwards. */
 static void settle(struct trace *trace, struct space *space, const struct thread *thread,
 		   bool silently)
 {
 	struct comparison *c = &trace->comparison;
+	/* It may have ended while its maps were read: then they are gone, or cut short. */
+	if (!check_capture(space) || same_text(space))
+		return;
 	int err = parse(trace, space);
 	if (err) {
 		trace_fail(trace, "process %d: its maps cannot be understood", (int)space->pid);
@@ -135,7 +148,9 @@ static void settle(struct trace *trace, struct space *space, const struct thread
 	}
 	if (!silently) {
 		trace->counts.boundaries_kernel_only += c->kernel_only;
-		if (c->differs)
+		if (c->differs && c->only_boundaries && runs_beside_others(thread))
+			trace->counts.boundaries_unordered += c->model_only;
+		else if (c->differs)
 			trace_difference(trace, thread, c->expected, c->found);
 	}
 	resynchronise(trace, space);

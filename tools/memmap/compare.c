@@ -119,6 +119,7 @@ static void classify(struct comparison *c)
 	}
 	if (m < c->model.length || k < c->kernel.length)
 		only_boundaries = false;
+	c->only_boundaries = only_boundaries;
 	c->differs = !only_boundaries || texts_differ || c->model_only > 0;
 	if (!only_boundaries)
 		c->kernel_only = c->model_only = 0;

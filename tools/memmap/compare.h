@@ -31,7 +31,8 @@ struct comparison {
 	size_t exact;                                 /* VMAs that both have, with the same range */
 	size_t kernel_only;                           /* boundaries between look-alikes */
 	size_t model_only;
-	bool differs; /* in more than boundaries that only the kernel has */
+	bool only_boundaries; /* the VMAs look the same but for where they are cut */
+	bool differs;         /* in more than boundaries that only the kernel has */
 	char expected[COMPARE_QUOTE_SIZE], found[COMPARE_QUOTE_SIZE]; /* the lines that differ */
 };
 

@@ -171,9 +171,10 @@ static json_t *report_of(const struct trace *trace)
 	json_object_set_new(
 		report, "addresses",
 		pair("predicted", c->addresses_predicted, "missed", c->addresses_missed));
-	json_object_set_new(
-		report, "boundaries",
-		pair("exact", c->boundaries_exact, "kernel_only", c->boundaries_kernel_only));
+	json_t *boundaries =
+		pair("exact", c->boundaries_exact, "kernel_only", c->boundaries_kernel_only);
+	json_object_set_new(boundaries, "unordered", number(c->boundaries_unordered));
+	json_object_set_new(report, "boundaries", boundaries);
 	json_object_set_new(report, "nr_differences", number(c->differences));
 	json_object_set_new(report, "differences", differences);
 	json_object_set_new(report, "processes", processes);

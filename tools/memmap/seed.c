@@ -31,35 +31,75 @@ static uint64_t stack_gap(const struct process *process, uint64_t guard_gap)
 	return gap > MAX_GAP ? MAX_GAP : gap;
 }
 
+/* The line that holds `addr`; NULL: none. */
+static const struct memmap_maps_line *line_at(const struct memmap_maps_line *lines, size_t nr,
+					      uint64_t addr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (memmap_addr_range_contains(lines[i].range, addr))
+			return &lines[i];
+	return NULL;
+}
+
+static bool same_inode(const struct memmap_maps_line *a, const struct memmap_maps_line *b)
+{
+	return a && a->inode != 0 && a->inode == b->inode && a->major == b->major &&
+	       a->minor == b->minor;
+}
+
+/*
+ * What the exec has placed by a search: the dynamic loader (or, without one, a program that can lie
+ * anywhere and came to lie right above the vdso), the zeroed memory that continues it, and the vdso
+ * with its data. Empty when there is nothing.
+ */
+static struct memmap_addr_range placed_by_search(const struct memmap_process_auxv *auxv,
+						 const struct memmap_maps_line *lines, size_t nr)
+{
+	struct memmap_addr_range all = {0, 0};
+	const struct memmap_maps_line *loader = line_at(lines, nr, auxv->base);
+	const struct memmap_maps_line *vdso = line_at(lines, nr, auxv->vdso);
+	const struct memmap_maps_line *program = line_at(lines, nr, auxv->entry);
+	if (!loader && vdso && same_inode(program, vdso + 1) &&
+	    vdso[1].range.start == vdso->range.end)
+		loader = program;
+	bool last_was = false;
+	for (size_t i = 0; i < nr && lines[i].range.end <= TASK_SIZE; i++) {
+		const bool is_vdso = lines[i].name_length > 2 && lines[i].name[0] == '[' &&
+				     lines[i].name[1] == 'v';
+		const bool continues = last_was && lines[i].inode == 0 &&
+				       lines[i].name_length == 0 &&
+				       lines[i].range.start == all.end;
+		last_was = is_vdso || same_inode(loader, &lines[i]) || continues;
+		if (!last_was)
+			continue;
+		if (all.end == 0)
+			all.start = lines[i].range.start;
+		all.end = lines[i].range.end;
+	}
+	return all;
+}
+
 static void infer_bases(const struct process *process, const struct memmap_maps_line *lines,
 			size_t nr, struct memmap_mm_layout *layout)
 {
-	uint64_t unmapped_base = memmap_page_round_down(TASK_SIZE / 3 + MEMMAP_PAGE_MASK);
-	uint64_t lowest = 0, highest = 0;
-	for (size_t i = 0; i < nr; i++) {
-		const struct memmap_addr_range r = lines[i].range;
-		if (r.end > TASK_SIZE ||
-		    (r.start <= layout->start_stack && layout->start_stack < r.end))
-			continue;
-		if (!lowest && r.start >= unmapped_base)
-			lowest = r.start;
-		if (r.end <= layout->start_stack)
-			highest = r.end;
-	}
+	const uint64_t unmapped_base = memmap_page_round_down(TASK_SIZE / 3 + MEMMAP_PAGE_MASK);
+	struct memmap_process_auxv auxv = {0};
+	(void)memmap_process_auxv(process->pid, &auxv);
+	const struct memmap_addr_range placed = placed_by_search(&auxv, lines, nr);
 	layout->bottom_up = (process->personality & ADDR_COMPAT_LAYOUT) != 0 ||
 			    memmap_sysctl("/proc/sys/vm/legacy_va_layout", 0) != 0;
 	if (layout->bottom_up) {
-		layout->mmap_legacy_base = lowest ? lowest : unmapped_base;
+		layout->mmap_legacy_base = placed.start ? placed.start : unmapped_base;
 		layout->mmap_base = layout->mmap_legacy_base;
 		return;
 	}
-	layout->mmap_base = highest;
 	/* Both bases are shifted by the same random number. */
 	const uint64_t gap = stack_gap(process, layout->stack_guard_gap);
 	const uint64_t unshifted = memmap_page_round_down(TASK_SIZE - gap + MEMMAP_PAGE_MASK);
+	layout->mmap_base = placed.end ? placed.end : unshifted;
 	layout->mmap_legacy_base = unmapped_base;
-	if (unshifted > highest)
-		layout->mmap_legacy_base += unshifted - highest;
+	if (unshifted > layout->mmap_base)
+		layout->mmap_legacy_base += unshifted - layout->mmap_base;
 }
 
 static int read_layout(const struct process *process, const struct memmap_maps_line *lines,

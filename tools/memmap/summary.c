@@ -120,8 +120,11 @@ void summary_print(const struct trace *trace)
 		c->results, c->maps, c->reverse_maps);
 	fprintf(stderr, "  addresses   %" PRIu64 " of %" PRIu64 " predicted\n",
 		c->addresses_predicted, placed);
-	fprintf(stderr, "  boundaries  %" PRIu64 " exact, %" PRIu64 " kept by the kernel only\n",
+	fprintf(stderr, "  boundaries  %" PRIu64 " exact, %" PRIu64 " kept by the kernel only",
 		c->boundaries_exact, c->boundaries_kernel_only);
+	if (c->boundaries_unordered > 0)
+		fprintf(stderr, ", %" PRIu64 " left open by threads", c->boundaries_unordered);
+	fprintf(stderr, "\n");
 	if (c->adopted > 0)
 		fprintf(stderr, "  adopted     %" PRIu64 " call%s without rules in the model\n",
 			c->adopted, plural(c->adopted));

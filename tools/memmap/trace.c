@@ -3,8 +3,8 @@
  * `memmap trace`: what is done at each event.
  *
  *   entry of a call   the model makes it too (mirror.c); the program goes on into the kernel
- *   its exit          the kernel's maps are read; the program goes on; then result and maps are
- *                     compared (check.c), while the program already runs
+ *   its exit          the program goes on; then, while it already runs, the kernel's maps are read,
+ *                     and result and maps are compared (check.c)
  *   exec              a new space, seeded from what the kernel has made (seed.c)
  *   fork, vfork, ...  a copy of the parent's model, or a share in it
  *   end of a process  its share in the space goes
@@ -234,12 +234,13 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 		memmap_tracer_resume(trace->tracer, thread->task);
 		return;
 	}
-	const bool changes = thread->mode != MIRROR_NOTHING;
-	const bool captured = changes && check_capture(space);
 	mirror_exit(trace, thread);
-	/* From here on the program runs beside us, up to its next memory call. */
+	/*
+	 * From here on the program runs beside us, up to its next memory call; until then nothing
+	 * can change its maps but a stack that grows, or its end.
+	 */
 	memmap_tracer_resume(trace->tracer, thread->task);
-	if (captured) {
+	if (thread->mode != MIRROR_NOTHING && check_capture(space)) {
 		check_call(trace, thread);
 		record_call(trace, thread);
 	}
@@ -287,8 +288,6 @@ static int fork_space(struct trace *trace, struct process *parent, struct proces
 	int err = memmap_proc_reader_open(&space->maps, child->pid, "maps");
 	/* Which pages are the child's through the fork can only be told now. */
 	space_note_anonymous(from);
-	if (!err && check_capture(from))
-		check_growth(trace, from);
 	if (!err)
 		err = memmap_mm_fork(from->mm, &hooks, &space->mm);
 	if (err) {
@@ -332,12 +331,14 @@ static void clone_child(struct trace *trace, struct thread *thread,
 			   (int)child->pid, strerror(-err));
 		return;
 	}
-	first->call.number = UINT64_MAX;
-	first->id = CALL_OTHER;
-	if (check_capture(child->space))
-		check_maps(trace, child->space, first, false);
 	if (trace->history)
 		(void)history_fork(trace->history, parent->pid, child->pid, trace_now());
+	first->call = (struct memmap_traced_call){.number = UINT64_MAX};
+	first->id = CALL_OTHER;
+	/* The parent may go on; the child waits for the next event. */
+	memmap_tracer_resume(trace->tracer, thread->task);
+	if (check_capture(child->space))
+		check_maps(trace, child->space, first, false);
 }
 
 /* The thread will not run again; its space is still there, if only for a moment. */

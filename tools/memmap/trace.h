@@ -42,6 +42,7 @@ struct trace_counts {
 	uint64_t adopted;      /* calls without rules: what the kernel did was taken over */
 	uint64_t addresses_predicted, addresses_missed;
 	uint64_t boundaries_exact, boundaries_kernel_only;
+	uint64_t boundaries_unordered; /* only the model's, beside other threads: see check.c */
 	uint64_t differences;
 	uint64_t processes;
 };
@@ -108,7 +109,7 @@ void mirror_touched(const struct thread *thread, struct memmap_addr_range touche
 
 /* ---- check.c: is the model what the kernel is? ---- */
 
-/** Read the kernel's maps, while nothing can change. False: the process is gone. */
+/** Read the kernel's maps, while no call can change them. False: the process is gone. */
 bool check_capture(struct space *space);
 
 /** Compare the result of the call, and the captured maps with the model. */

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
@@ -182,6 +183,26 @@ int memmap_process_layout(pid_t pid, struct memmap_process_layout *out)
 		}
 	}
 	return field > STAT_START_BRK ? 0 : -EPROTO;
+}
+
+int memmap_process_auxv(pid_t pid, struct memmap_process_auxv *out)
+{
+	char path[64];
+	uint64_t pairs[128];
+	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
+	ssize_t n = read_small(path, (char *)pairs, sizeof(pairs));
+	if (n < 0)
+		return (int)n;
+	*out = (struct memmap_process_auxv){0};
+	for (size_t i = 0; i + 2 <= (size_t)n / sizeof(pairs[0]); i += 2) {
+		if (pairs[i] == AT_BASE)
+			out->base = pairs[i + 1];
+		else if (pairs[i] == AT_ENTRY)
+			out->entry = pairs[i + 1];
+		else if (pairs[i] == AT_SYSINFO_EHDR)
+			out->vdso = pairs[i + 1];
+	}
+	return 0;
 }
 
 static const char *limit_name(int resource)

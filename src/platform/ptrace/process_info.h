@@ -51,6 +51,14 @@ struct memmap_process_layout {
 };
 int memmap_process_layout(pid_t pid, struct memmap_process_layout *out);
 
+/* What an exec has told the program of where things are; 0 where there is no such thing. */
+struct memmap_process_auxv {
+	uint64_t base;  /* of the dynamic loader */
+	uint64_t entry; /* of the program */
+	uint64_t vdso;
+};
+int memmap_process_auxv(pid_t pid, struct memmap_process_auxv *out);
+
 /* The soft and the hard limit, UINT64_MAX for none. */
 struct memmap_process_limit {
 	uint64_t soft, hard;
