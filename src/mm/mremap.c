@@ -173,12 +173,8 @@ static int plan_move(struct memmap_mm *mm, struct vma_iterator it, struct remap 
 	const struct vma *v = vma_iterator_value_ptr(it);
 	size_t nr_vmas = mm->nr_vmas;
 
-	if (m->unmap_dest) {
-		/* A mapping that is duplicated over itself is gone when its turn comes. */
-		if (r->new_addr <= r->addr && r->addr < r->new_addr + r->new_length)
-			return -EFAULT;
+	if (m->unmap_dest)
 		nr_vmas = vmas_after(mm, nr_vmas, &m->dest);
-	}
 	if (m->unmap_tail)
 		nr_vmas = vmas_after(mm, nr_vmas, &m->tail);
 
@@ -346,7 +342,10 @@ static int64_t move(struct memmap_mm *mm, struct vma_iterator it, struct remap *
 		it = mm_find(mm, r->addr);
 	}
 	int refused = 0;
-	if (r->new_length < r->old_length && demands_address(r)) {
+	/* What is duplicated over itself, or so long that it wraps around, is gone by its turn. */
+	if (m.unmap_dest && r->new_addr <= r->addr && r->addr < r->new_addr + r->new_length)
+		refused = -EFAULT;
+	if (!refused && r->new_length < r->old_length && demands_address(r)) {
 		refused = check_tail(mm, r, &m.tail);
 		m.unmap_tail = !refused && m.tail.nr_vmas > 0;
 		it = mm_find(mm, r->addr);

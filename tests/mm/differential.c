@@ -2,7 +2,8 @@
 /*
  * The differential fuzzer's main program: run scripts on both sides, compare, shrink what differs.
  *
- *   differential [--seed N] [--steps N] [--seconds N] [--length N] [--no-fresh]
+ *   differential [--seed N] [--steps N] [--seconds N] [--length N] [--failures N] [--no-fresh]
+ *                [--verbose] [--counts]
  *   differential --replay FILE...
  *
  * A seed stands for one script of --length steps, generated while it runs. Without --replay, the
@@ -32,7 +33,7 @@ static struct options {
 	uint64_t seed, steps;
 	double seconds;
 	size_t length;
-	bool fresh, verbose;
+	bool fresh, verbose, counts;
 	unsigned int max_failures;
 } options = {.seed = 1,
 	     .steps = UINT64_MAX,
@@ -42,6 +43,9 @@ static struct options {
 	     .max_failures = 1};
 
 static struct open_files files;
+
+/* How often each call succeeded and failed: a call that always fails tests little. */
+static uint64_t good_calls[NR_OPS], failed_calls[NR_OPS];
 
 struct world {
 	struct kernel kernel;
@@ -199,6 +203,10 @@ static enum kind run_step(struct world *world, const struct step *step, bool all
 	if (kernel->alive[step->process] && kernel_read_maps(kernel, step->process))
 		return KIND_HARNESS;
 	found = model_run(world->model, kernel, step, expected);
+	if (expected < 0)
+		failed_calls[step->op]++;
+	else
+		good_calls[step->op]++;
 	difference->expected = expected;
 	difference->found = found;
 	if (found != expected)
@@ -474,7 +482,7 @@ static unsigned int replay(const char *path)
 static void usage(void)
 {
 	fprintf(stderr, "usage: differential [--seed N] [--steps N] [--seconds N] [--length N]\n"
-			"                    [--failures N] [--no-fresh] [--verbose]\n"
+			"                    [--failures N] [--no-fresh] [--verbose] [--counts]\n"
 			"       differential --replay FILE...\n");
 	exit(2);
 }
@@ -499,6 +507,7 @@ int main(int argc, char **argv)
 		{"failures", required_argument, NULL, 'f'},
 		{"no-fresh", no_argument, NULL, 'F'},
 		{"verbose", no_argument, NULL, 'v'},
+		{"counts", no_argument, NULL, 'c'},
 		{"replay", no_argument, NULL, 'r'},
 		{NULL, 0, NULL, 0},
 	};
@@ -525,6 +534,9 @@ int main(int argc, char **argv)
 			break;
 		case 'F':
 			options.fresh = false;
+			break;
+		case 'c':
+			options.counts = true;
 			break;
 		case 'v':
 			options.verbose = true;
@@ -556,6 +568,9 @@ int main(int argc, char **argv)
 			failures += run_seeds(fresh);
 		}
 	}
+	for (int op = 0; op < NR_OPS && options.counts; op++)
+		printf("  %-12s %10llu good %10llu failed\n", op_name((enum op)op),
+		       (unsigned long long)good_calls[op], (unsigned long long)failed_calls[op]);
 	open_files_destroy(&files);
 	return failures ? 1 : 0;
 }

@@ -84,6 +84,7 @@ void script_print(FILE *out, const struct script *script, const struct bases *ba
 /* Returns 0, or -1 and a message on stderr. */
 int script_read(const char *path, struct script *script, const struct bases *bases);
 const char *error_name(int64_t error);
+const char *op_name(enum op op);
 
 /* ---- Files that the executor has open ---- */
 
@@ -196,6 +197,8 @@ struct generator {
 	struct kernel_vmas vmas;
 	bool locks;           /* this script locks memory: then nothing huge is mapped */
 	bool past_end;        /* this script maps past the ends of files: it populates nothing */
+	bool only_anonymous;  /* this script maps no files */
+	uint64_t arena_pages; /* how much of the arena it uses */
 	bool limits;          /* this script lowers limits */
 	bool forks;           /* this script forks */
 	bool seals;           /* this script seals */

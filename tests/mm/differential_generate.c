@@ -49,6 +49,8 @@ void generator_start(struct generator *g, uint64_t seed, const struct kernel *ke
 	g->past_end = !g->locks && chance(g, 50);
 	g->forks = chance(g, 50);
 	g->seals = chance(g, 15);
+	g->arena_pages = ARENA_PAGES >> below(g, 4);
+	g->only_anonymous = chance(g, 25);
 	script->no_ipc_lock = chance(g, 50);
 	kernel_vmas_parse(&g->vmas, kernel->process[0].maps);
 	g->special[0] = kernel->bases.top;
@@ -100,7 +102,7 @@ static uint64_t pick_address(struct generator *g, const struct kernel *kernel)
 
 	switch (below(g, 20)) {
 	default:
-		address = ARENA + below(g, ARENA_PAGES) * PAGE;
+		address = ARENA + below(g, g->arena_pages) * PAGE;
 		break;
 	case 9:
 	case 10:
@@ -127,12 +129,12 @@ static uint64_t pick_address(struct generator *g, const struct kernel *kernel)
 		break;
 	case 18:
 		if (chance(g, 80))
-			return ARENA + below(g, ARENA_PAGES) * PAGE;
+			return ARENA + below(g, g->arena_pages) * PAGE;
 		address = kernel->bases.stack - below(g, 400) * PAGE;
 		break;
 	case 19:
 		if (chance(g, 80))
-			return ARENA + below(g, ARENA_PAGES) * PAGE;
+			return ARENA + below(g, g->arena_pages) * PAGE;
 		address = PICK(g, absurd);
 		break;
 	}
@@ -158,6 +160,25 @@ static uint64_t pick_length(struct generator *g, uint64_t address)
 			if (address < g->vmas.vmas[i].end && address >= g->vmas.vmas[i].start)
 				return g->vmas.vmas[i].end - (address & ~(PAGE - 1));
 	return (1 + below(g, chance(g, 70) ? 4 : 16)) * PAGE;
+}
+
+/* A range that mostly begins at what is there, and ends in it or beside it. */
+static void pick_range(struct generator *g, const struct kernel *kernel, uint64_t *address,
+		       uint64_t *length)
+{
+	const struct kernel_vma *vma = pick_vma(g);
+	uint64_t pages;
+
+	*address = pick_address(g, kernel);
+	*length = pick_length(g, *address);
+	if (!vma || chance(g, 30))
+		return;
+	pages = (vma->end - vma->start) / PAGE;
+	*address = vma->start + (chance(g, 40) ? 0 : below(g, pages) * PAGE);
+	if (chance(g, 40))
+		*length = vma->end - *address;
+	else if (chance(g, 70))
+		*length = (1 + below(g, (vma->end - *address) / PAGE)) * PAGE;
 }
 
 static uint64_t pick_prot(struct generator *g)
@@ -201,7 +222,7 @@ static struct step step_mmap(struct generator *g, const struct kernel *kernel)
 		flags = below(g, 16);
 	if (chance(g, 2))
 		flags = MAP_DROPPABLE;
-	if (chance(g, 55)) {
+	if (g->only_anonymous || chance(g, 45)) {
 		flags |= MAP_ANONYMOUS;
 		step.args[4] = FILE_NONE;
 		if (chance(g, 5))
@@ -285,8 +306,7 @@ static struct step step_madvise(struct generator *g, const struct kernel *kernel
 		MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED,
 		MADV_GUARD_INSTALL, MADV_GUARD_REMOVE};
 
-	step.args[0] = pick_address(g, kernel);
-	step.args[1] = pick_length(g, step.args[0]);
+	pick_range(g, kernel, &step.args[0], &step.args[1]);
 	if (chance(g, 60))
 		step.args[2] = PICK(g, changing);
 	else if (chance(g, 95))
@@ -334,8 +354,7 @@ static struct step step_lock(struct generator *g, const struct kernel *kernel)
 	static const uint64_t all[] = {MCL_CURRENT, MCL_FUTURE, MCL_CURRENT | MCL_FUTURE,
 				       MCL_FUTURE | MCL_ONFAULT, MCL_CURRENT | MCL_ONFAULT};
 
-	step.args[0] = pick_address(g, kernel);
-	step.args[1] = pick_length(g, step.args[0]);
+	pick_range(g, kernel, &step.args[0], &step.args[1]);
 	switch (below(g, 12)) {
 	case 0:
 		step.op = OP_MLOCKALL;
@@ -374,13 +393,13 @@ static struct step step_any(struct generator *g, const struct kernel *kernel, un
 	}
 	if (dice < 52)
 		return step_madvise(g, kernel);
-	step.args[0] = pick_address(g, kernel);
-	if (dice < 66) {
+	pick_range(g, kernel, &step.args[0], &step.args[1]);
+	if (dice < 67) {
 		step.op = chance(g, 75) ? OP_WRITE : OP_READ;
+		step.args[1] = 0;
 		return step;
 	}
-	step.args[1] = pick_length(g, step.args[0]);
-	if (dice < 75) {
+	if (dice < 73) {
 		step.op = OP_MUNMAP;
 	} else if (dice < 87) {
 		step.op = OP_MPROTECT;
@@ -443,8 +462,10 @@ static bool harmless(const struct generator *g, const struct step *step)
 		       args[2] > TASK_END - args[4] || !guarded(g, args[4], args[2]);
 	case OP_MUNMAP:
 		return args[1] > TASK_END - args[0] || !guarded(g, args[0], args[1]);
-	case OP_READ: /* special mappings may fail in ways of their own */
+	case OP_READ: /* special mappings, and page 0, may fail in ways of their own */
 	case OP_WRITE:
+		if (args[0] < PAGE)
+			return false;
 		return args[0] >= g->special[1] || args[0] < g->special[0];
 	case OP_MADVISE:
 		/* What is populated must be there, and guards keep it from being populated. */

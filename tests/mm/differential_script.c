@@ -218,6 +218,11 @@ const char *error_name(int64_t error)
 	return number;
 }
 
+const char *op_name(enum op op)
+{
+	return calls[op].name;
+}
+
 /* An address, from the base that is nearest to it; NULL bases: as a number. */
 static void print_address(FILE *out, uint64_t value, const struct bases *bases)
 {
