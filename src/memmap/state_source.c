@@ -121,23 +121,34 @@ static void on_null(void *item)
 	set(item, NULL_ITEM, 0);
 }
 
-/* All that is left at nothing's callback stays STRANGE. */
-static struct cbor_callbacks make_callbacks(void)
-{
-	struct cbor_callbacks callbacks = cbor_empty_callbacks;
-	callbacks.uint8 = on_uint8;
-	callbacks.uint16 = on_uint16;
-	callbacks.uint32 = on_uint32;
-	callbacks.uint64 = on_uint64;
-	callbacks.string = on_text;
-	callbacks.byte_string = on_bytes;
-	callbacks.array_start = on_array;
-	callbacks.map_start = on_map;
-	callbacks.tag = on_tag;
-	callbacks.boolean = on_bool;
-	callbacks.null = on_null;
-	return callbacks;
-}
+/* What is never written leaves the item strange. */
+static const struct cbor_callbacks callbacks = {
+	.uint8 = on_uint8,
+	.uint16 = on_uint16,
+	.uint32 = on_uint32,
+	.uint64 = on_uint64,
+	.string = on_text,
+	.byte_string = on_bytes,
+	.array_start = on_array,
+	.map_start = on_map,
+	.tag = on_tag,
+	.boolean = on_bool,
+	.null = on_null,
+
+	.negint8 = cbor_null_negint8_callback,
+	.negint16 = cbor_null_negint16_callback,
+	.negint32 = cbor_null_negint32_callback,
+	.negint64 = cbor_null_negint64_callback,
+	.byte_string_start = cbor_null_byte_string_start_callback,
+	.string_start = cbor_null_string_start_callback,
+	.indef_array_start = cbor_null_indef_array_start_callback,
+	.indef_map_start = cbor_null_indef_map_start_callback,
+	.float2 = cbor_null_float2_callback,
+	.float4 = cbor_null_float4_callback,
+	.float8 = cbor_null_float8_callback,
+	.undefined = cbor_null_undefined_callback,
+	.indef_break = cbor_null_indef_break_callback,
+};
 
 /* ---- errors ---- */
 
@@ -194,7 +205,6 @@ static struct item get_either(struct memmap_state_source *source, enum kind kind
 		fail(source, -EBADMSG, at, "the bytes end where %s is expected", kind_names[kind]);
 		return nothing;
 	}
-	const struct cbor_callbacks callbacks = make_callbacks();
 	struct item item = {.kind = STRANGE};
 	const struct cbor_decoder_result result =
 		cbor_stream_decode(source->bytes + at, source->len - at, &callbacks, &item);
