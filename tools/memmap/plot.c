@@ -18,7 +18,7 @@
 
 enum {
 	DEFAULT_WIDTH = 1200,
-	LEAST_WIDTH = 600,
+	LEAST_WIDTH = 1200, /* what the legend takes */
 	MOST_WIDTH = 8000,
 	DEFAULT_PANELS = 6,
 	LEFT = 132,  /* room for addresses */
@@ -70,27 +70,13 @@ struct candidate {
 	double score;
 };
 
-static int compare_score(const void *a, const void *b)
-{
-	const struct candidate *x = a, *y = b;
-	if (x->score != y->score)
-		return x->score > y->score ? -1 : 1;
-	return (x->space > y->space) - (x->space < y->space);
-}
-
-static int compare_age(const void *a, const void *b)
-{
-	const struct candidate *x = a, *y = b;
-	return (x->space > y->space) - (x->space < y->space);
-}
-
 static double part_of(uint64_t value, uint64_t whole)
 {
 	return whole ? (double)value / (double)whole : 0;
 }
 
-/* The most telling first: those that lived long, did much, and were large. */
-static void rank(const struct history *h, struct candidate *candidates, size_t nr, size_t shown)
+/* What an address space tells: it lived long, did much, was large. */
+static void score(const struct history *h, struct candidate *candidates, size_t nr)
 {
 	uint64_t lived = 0, changes = 0, mapped = 0;
 	for (size_t i = 0; i < nr; i++) {
@@ -109,8 +95,37 @@ static void rank(const struct history *h, struct candidate *candidates, size_t n
 		if (space->forked)
 			candidates[i].score *= space->changes > 4 ? 0.5 : 0.1;
 	}
-	qsort(candidates, nr, sizeof(*candidates), compare_score);
-	qsort(candidates, shown, sizeof(*candidates), compare_age);
+}
+
+static int compare_age(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+	return (x->space > y->space) - (x->space < y->space);
+}
+
+/*
+ * Bring those that get a panel to the front, in the order in which they began: always the most
+ * telling of those that are left, where each panel of a program makes its next one less telling.
+ */
+static void choose(const struct history *h, struct candidate *candidates, size_t nr, size_t shown)
+{
+	score(h, candidates, nr);
+	for (size_t i = 0; i < shown; i++) {
+		size_t best = i;
+		for (size_t k = i + 1; k < nr; k++)
+			if (candidates[k].score > candidates[best].score ||
+			    (candidates[k].score == candidates[best].score &&
+			     candidates[k].space < candidates[best].space))
+				best = k;
+		struct candidate chosen = candidates[best];
+		candidates[best] = candidates[i];
+		candidates[i] = chosen;
+		for (size_t k = i + 1; k < nr; k++)
+			if (candidates[k].space->program == chosen.space->program)
+				candidates[k].score *= 0.4;
+	}
+	if (shown > 0)
+		qsort(candidates, shown, sizeof(*candidates), compare_age);
 }
 
 /* ---- Head of the page ---- */
@@ -276,7 +291,7 @@ static size_t put_notes(struct plot *plot, const struct plot_panel *panels, size
 		const char *noun, *words;
 	} notes[] = {
 		{nr_candidates - nr_panels, "address space",
-		 "not drawn: shorter-lived, smaller, or a fork's copy that did little"},
+		 "not drawn: shorter-lived, smaller, or much like one that is"},
 		{forgotten, "mapping", "not recorded: too short-lived to be seen, at most"},
 		{skipped, "mapping", "too small to be drawn one by one: the finely layered areas"},
 	};
@@ -330,7 +345,7 @@ static int draw_panels(struct plot *plot, const struct plot_options *options,
 	const struct history *h = plot->h;
 	size_t max = options->max_panels ? options->max_panels : DEFAULT_PANELS;
 	size_t nr = nr_candidates < max ? nr_candidates : max, done = 0;
-	rank(h, candidates, nr_candidates, nr);
+	choose(h, candidates, nr_candidates, nr);
 	/* Many panels are lower, so that the page stays one that can be looked over. */
 	plot->least_area = nr > 1 ? 210 : 340;
 	plot->most_area = nr > 1 ? 460 : 640;

@@ -29,7 +29,7 @@ enum plot_axis {
 struct plot_options {
 	const char *title; /* NULL: the first process's command */
 	enum plot_axis axis;
-	unsigned int width; /* of the picture in px, 600 to 8000; 0: 1200 */
+	unsigned int width; /* of the picture in px, 1200 to 8000; 0: 1200 */
 	size_t max_panels;  /* how many address spaces get a panel; 0: 6 */
 };
 

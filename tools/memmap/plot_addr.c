@@ -268,7 +268,7 @@ static void join_objects(const struct axis *axis, struct plot_object *below,
 		below->region = above->region;
 }
 
-/* Join neighbours where it costs least, until MAX_OBJECTS are left. */
+/* Join neighbours where it costs least, until at most MAX_OBJECTS are left. */
 static int limit_objects(struct axis *axis, struct plot_addr_scale *scale)
 {
 	size_t nr = scale->objects.length;
@@ -281,19 +281,18 @@ static int limit_objects(struct axis *axis, struct plot_addr_scale *scale)
 	for (size_t i = 0; i + 1 < nr; i++)
 		costs[i] = cost_of_joining(&objects[i], &objects[i + 1]);
 	qsort(costs, nr - 1, sizeof(*costs), compare_doubles);
-	size_t to_join = nr - MAX_OBJECTS;
-	double dearest = costs[to_join - 1];
+	/* Boundaries that cost the same are alike: all of them go, or the picture would be patchy.
+	 */
+	double dearest = costs[nr - MAX_OBJECTS - 1];
 
 	size_t kept = 0;
 	struct plot_object before = objects[0];
 	for (size_t i = 1; i < nr; i++) {
 		struct plot_object object = objects[i];
-		if (to_join > 0 && cost_of_joining(&before, &object) <= dearest) {
+		if (cost_of_joining(&before, &object) <= dearest)
 			join_objects(axis, &objects[kept], &object);
-			to_join--;
-		} else {
+		else
 			objects[++kept] = object;
-		}
 		before = object;
 	}
 	scale->objects.length = kept + 1;

@@ -325,7 +325,7 @@ static int draw_children(struct plot *plot, const struct plot_panel *panel)
 	if (nr == 0)
 		return 0;
 	const struct history_process *processes = plot->h->processes.items;
-	double last_text = plot->left - 1e6, last_mark = -1e6;
+	double last_text = plot->left - 1e6, last_mark = -1e6, last_through = -1e6;
 	for (size_t i = 0; i < plot->h->processes.length && drawn < MAX_MARKS; i++) {
 		if (!is_child(panel, &processes[i]))
 			continue;
@@ -334,8 +334,12 @@ static int draw_children(struct plot *plot, const struct plot_panel *panel)
 			continue;
 		last_mark = x;
 		drawn++;
+		/* Through the whole area only where there is room between. */
+		bool through = x - last_through >= 5;
 		svg_put(&plot->svg, "<path class=\"fork\" d=\"M%n %nV%n\"/>\n", x,
-			panel->area_top - 4, panel->area_bottom);
+			panel->area_top - 4, through ? panel->area_bottom : panel->area_top);
+		if (through)
+			last_through = x;
 		char text[48];
 		(void)snprintf(text, sizeof(text), "\xe2\x86\xb3 %d", (int)processes[i].pid);
 		double width = plot_text_width(text, ADDRESS_FONT);

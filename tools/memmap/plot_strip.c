@@ -96,7 +96,8 @@ static void draw_row(struct plot *plot, const struct history_process *process, u
 		(void)snprintf(status, sizeof(status), "exit %d",
 			       WEXITSTATUS(process->wait_status));
 	double room = plot->width - plot->right - 12 - 14 - plot_text_width(status, FONT);
-	plot_text_fit(history_name(h, process->command), FONT, room, text, sizeof(text));
+	plot_text_fit(plot_text_command(history_name(h, process->command)), FONT, room, text,
+		      sizeof(text));
 	svg_put(&plot->svg,
 		"<text class=\"name\" x=\"%n\" y=\"%n\" font-size=\"%d\">%t<tspan class=\"bad\" "
 		"dx=\"6\">%t</tspan></text>\n",
@@ -165,7 +166,7 @@ int plot_strip_draw(struct plot *plot, double top)
 			 first + ROW * (double)i);
 	if (nr_left_out(plot) > 0) {
 		char count[64], text[96];
-		plot_text_counted(nr_left_out(plot), "process", count, sizeof(count));
+		plot_text_count(nr_left_out(plot), count, sizeof(count));
 		(void)snprintf(text, sizeof(text), "and %s more, shorter-lived", count);
 		svg_put(&plot->svg,
 			"<text class=\"dim\" x=\"%n\" y=\"%n\" font-size=\"10\">%t</text>\n",

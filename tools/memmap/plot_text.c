@@ -156,6 +156,15 @@ const char *plot_text_basename(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+const char *plot_text_command(const char *command)
+{
+	const char *start = command;
+	for (const char *c = command; *c && *c != ' '; c++)
+		if (*c == '/' && c[1] && c[1] != ' ')
+			start = c + 1;
+	return start;
+}
+
 /* ---- Numbers ---- */
 
 /* value / unit with at most three digits that count and no trailing zeros: "12", "1.5", "0.25". */

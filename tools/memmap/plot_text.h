@@ -29,6 +29,9 @@ void plot_text_fit(const char *text, double font_size, double width, char *buf, 
 /** What stands behind the last slash of a path. */
 const char *plot_text_basename(const char *path);
 
+/** A command without the directory of its program: "cc1 -quiet" of "/usr/lib/gcc/cc1 -quiet". */
+const char *plot_text_command(const char *command);
+
 /** "4 KiB", "1.5 MiB", "47 TiB" */
 char *plot_text_bytes(uint64_t bytes, char *buf, size_t size);
 

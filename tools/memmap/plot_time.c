@@ -128,7 +128,8 @@ struct tick_list {
 /* Put ticks between two that stand, the roundest first, then left and right of it. */
 static void fill_between(struct tick_list *list, double left, double right)
 {
-	if (list->nr == list->max || right - left < 2 * list->distance)
+	/* Where there is little to choose from, there is no round time either. */
+	if (list->nr == list->max || right - left < 2.4 * list->distance)
 		return;
 	uint64_t low = time_since_start(list->scale, left + list->distance);
 	uint64_t high = time_since_start(list->scale, right - list->distance);
