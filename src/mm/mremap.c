@@ -397,9 +397,9 @@ static int64_t grow_in_place(struct memmap_mm *mm, struct vma_iterator it, const
 {
 	const uint64_t end = vma_iterator_end(it);
 	struct vma_merge m = {
-		.range = range_of(end, end + change(r)),
-		.value = *vma_iterator_value_ptr(it),
-		.copied_fork_child = vma_iterator_value_ptr(it)->fork_child,
+		.range = range_of(end, end + change(r)), .value = *vma_iterator_value_ptr(it),
+		/* Not copied, says Linux: the VMA behind is taken in even if this one's pages
+		 * came over a fork. */
 	};
 
 	if ((m.value.flags & MEMMAP_VM_ACCOUNT) && !mm_may_account(mm, pages(change(r))))

@@ -631,6 +631,20 @@ static int read_reply(struct kernel *kernel, unsigned int process, int64_t *resu
 	return 0;
 }
 
+/* Wait until a process, which is not a child of ours, has ended. */
+static int wait_for_end(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	int result;
+
+	if (fd < 0) /* it has gone already */
+		return errno == ESRCH ? 0 : broken("cannot watch a process");
+	result = poll(&ready, 1, 60000) == 1 ? 0 : broken("a process does not end");
+	close(fd);
+	return result;
+}
+
 static int kernel_limit(struct kernel *kernel, const struct step *step, int64_t *result)
 {
 	pid_t pid = kernel->process[step->process].pid;
@@ -713,7 +727,9 @@ int kernel_run(struct kernel *kernel, const struct step *step, int64_t *result)
 	case OP_EXIT:
 		if (send_command(kernel, step->process, &command))
 			return -1;
-		/* The end of its replies cannot be waited for: others hold the pipe. */
+		/* Its number may be given away next: nobody must be left to read its commands. */
+		if (wait_for_end(kernel->process[step->process].pid))
+			return -1;
 		process_close(kernel, step->process);
 		*result = 0;
 		return 0;
