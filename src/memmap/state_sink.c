@@ -105,7 +105,7 @@ static void open_items(struct memmap_state_cursor *at, uint64_t nr)
 static void put_header(struct memmap_state_sink *sink)
 {
 	const size_t magic_len = strlen(STATE_MAGIC);
-	if (sink->at.len > 0 || !may_put(sink, magic_len + 3 * MAX_HEAD))
+	if (sink->at.len > 0 || !may_put(sink, magic_len + (size_t)3 * MAX_HEAD))
 		return;
 	PUT_HEAD(sink, cbor_encode_tag, STATE_TAG);
 	PUT_HEAD(sink, cbor_encode_array_start, 2);
