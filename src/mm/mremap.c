@@ -135,7 +135,8 @@ static int check_vma(const struct memmap_mm *mm, struct vma_iterator it, const s
 struct move {
 	struct mm_unmap dest, tail, source;
 	bool unmap_dest, unmap_tail, unmap_source;
-	struct vma value; /* what will be at `to`; its reference is taken when it is inserted */
+	bool source_stays; /* it could not be unmapped */
+	struct vma value;  /* what will be at `to`; its reference is taken when it is inserted */
 	struct memmap_addr_range from, to;
 };
 
@@ -227,7 +228,7 @@ static void describe_move(struct memmap_mm *mm, struct vma_iterator it, const st
  * Returns:     0, or a negative errno
  * On failure:  nothing has changed
  */
-static int prepare_move(struct memmap_mm *mm, const struct move *m)
+static int prepare_move(struct memmap_mm *mm, struct move *m)
 {
 	const struct vma *v = &m->value;
 
@@ -250,9 +251,12 @@ static int prepare_move(struct memmap_mm *mm, const struct move *m)
 	err = m->unmap_source ? mm_unmap_tell(mm, &m->source) : 0;
 	if (!err)
 		return 0;
-
-	/* Taking away exactly what was just added needs no memory. */
-	(void)mm_mapping_remove(mm, m->to, v);
+	if (mm_mapping_remove(mm, m->to, v) != 0) {
+		/* No memory to go back either: then as Linux, which leaves the source mapped. */
+		m->unmap_source = false;
+		m->source_stays = true;
+		return 0;
+	}
 untell_tail:
 	if (m->unmap_tail)
 		mm_unmap_untell(mm, &m->tail);
@@ -310,7 +314,7 @@ static void commit_move(struct memmap_mm *mm, const struct move *m)
 	}
 	if (m->unmap_source)
 		mm_unmap_commit(mm, &m->source);
-	else if (m->from.start < m->from.end)
+	else if (m->from.start < m->from.end && !m->source_stays)
 		keep_source(mm, m, copy);
 }
 
@@ -404,15 +408,14 @@ static int64_t grow_in_place(struct memmap_mm *mm, struct vma_iterator it, const
 
 	if ((m.value.flags & MEMMAP_VM_ACCOUNT) && !mm_may_account(mm, pages(change(r))))
 		return -ENOMEM;
+	if (m.value.flags & VM_SPECIAL) /* merges with nothing, not even with its own end */
+		return -ENOMEM;
 	m.value.offset = vma_offset_at(it, end);
 	int err = mm_mapping_add(mm, m.range, &m.value);
 	if (err)
 		return err;
-	if (!vma_iterator_ok(mm_merge_new(mm, &m))) {
-		/* Taking away exactly what was just added needs no memory. */
-		(void)mm_mapping_remove(mm, m.range, &m.value);
-		return -ENOMEM;
-	}
+	if (!vma_iterator_ok(mm_merge_new(mm, &m)))
+		memmap_panic("memmap_mm: a VMA did not merge with what it grows by");
 	return (int64_t)r->addr;
 }
 
