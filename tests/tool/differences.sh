@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Real differences are found: somebody who is not traced changes a limit of the program behind the
+# model's back, so that the kernel refuses what the model permits.
+. "${0%/*}/lib.sh"
+can_trace
+has prlimit
+
+# interfere EXPECTED OPTION...: the same with these options of memmap.
+interfere() {
+	local expected=$1 found=0 pid
+	shift
+	rm -f to from
+	mkfifo to from
+	"$MEMMAP" trace "$@" -- "$EXERCISE" interfered < to > from 2> err &
+	exec 5> to 6< from
+	read -r pid <&6
+	prlimit --pid "$pid" --as=40000000 || fail "prlimit"
+	echo go >&5
+	cat <&6 > out
+	exec 5>&- 6<&-
+	wait $! || found=$?
+	[ "$found" -eq "$expected" ] || fail "exit status $found instead of $expected: $(cat err)"
+	grep -q refused out || fail "the kernel should have refused: $(cat out)"
+}
+
+interfere 3 --strict --report=report.json
+grep -q 'difference in process .*: mmap(NULL, 0x4000000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)' err ||
+	fail "the call: $(cat err)"
+grep -q '^ *expected *0x[0-9a-f]*$' err || fail "what was expected: $(cat err)"
+grep -q '^ *found *-ENOMEM$' err || fail "what was found: $(cat err)"
+"$CHECK_REPORT" report.json 1 || fail "the report"
+# It has resynchronised: this one difference, and no other.
+grep -q '^ *differences 1$' err || fail "how many: $(cat err)"
+# Without --strict the status is the program's.
+interfere 0 --report=report.json
+"$CHECK_REPORT" report.json 1 || fail "the report"
+interfere 3 -s -q
+[ -s err ] && fail "not quiet: $(cat err)"
+done_testing

@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A program to be traced: each exercise uses the address space in one particular way, and exits
+ * with 0 when all went as it should. `exercise NAME [ARG]...`; without a name it lists them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE 4096ul
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+#define RW   (PROT_READ | PROT_WRITE)
+
+extern char **environ;
+
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			fprintf(stderr, "exercise: line %d: %s: %s\n", __LINE__, #condition,       \
+				strerror(errno));                                                  \
+			_exit(99);                                                                 \
+		}                                                                                  \
+	} while (0)
+
+static char *map(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+{
+	char *p = mmap(addr, length, prot, flags, fd, offset);
+	CHECK(p != MAP_FAILED);
+	return p;
+}
+
+static int await(pid_t pid)
+{
+	int status;
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+/* ---- anonymous memory ---- */
+
+static void anonymous(void)
+{
+	char *p = map(NULL, 64 * PAGE, RW, ANON, -1, 0);
+	memset(p, 1, 64 * PAGE);
+	CHECK(mprotect(p + 8 * PAGE, 8 * PAGE, PROT_READ) == 0);
+	CHECK(mprotect(p + 8 * PAGE, 8 * PAGE, RW) == 0);
+	CHECK(munmap(p + 20 * PAGE, 4 * PAGE) == 0);
+	map(p + 20 * PAGE, 4 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+	CHECK(madvise(p, 8 * PAGE, MADV_DONTNEED) == 0);
+	CHECK(madvise(p, 8 * PAGE, MADV_DONTFORK) == 0);
+	CHECK(madvise(p, 8 * PAGE, MADV_DOFORK) == 0);
+	CHECK(madvise(p, PAGE, 12345) == -1 && errno == EINVAL);
+	CHECK(munmap(p + 40 * PAGE, PAGE) == 0);
+	CHECK(mprotect(p + 36 * PAGE, 8 * PAGE, PROT_READ) == -1 && errno == ENOMEM);
+	CHECK(munmap(p, 64 * PAGE) == 0);
+	CHECK(mmap(NULL, 0, RW, ANON, -1, 0) == MAP_FAILED && errno == EINVAL);
+	CHECK(mmap(NULL, PAGE, RW, MAP_PRIVATE, 999, 0) == MAP_FAILED && errno == EBADF);
+	map(NULL, 5ul << 20, RW, ANON, -1, 0);
+	map(NULL, 2ul << 20, RW, ANON | MAP_NORESERVE, -1, 0);
+	map(NULL, PAGE, PROT_NONE, ANON | MAP_STACK, -1, 0);
+	map(NULL, 3 * PAGE, RW, ANON | MAP_POPULATE, -1, 0);
+}
+
+static void heap(void)
+{
+	char *start = sbrk(0);
+	CHECK(sbrk(1 << 20) != (void *)-1);
+	memset(start, 1, 1 << 20);
+	CHECK(sbrk(-(1 << 19)) != (void *)-1);
+	for (int i = 0; i < 200; i++)
+		free(malloc((size_t)i * 5000));
+	CHECK(brk((char *)1) == 0 || errno == ENOMEM);
+}
+
+static void low(void)
+{
+	for (int i = 0; i < 8; i++) {
+		char *p = map(NULL, (size_t)(1 + i) * PAGE, RW, ANON | MAP_32BIT, -1, 0);
+		CHECK((uintptr_t)p < 1ul << 31);
+		*p = 1;
+	}
+}
+
+static void grows_down(void)
+{
+	char *p = map((void *)0x500000000, 16 * PAGE, RW, ANON | MAP_GROWSDOWN | MAP_FIXED, -1, 0);
+	for (unsigned long i = 0; i < 40; i++)
+		p[-(long)(i * PAGE)] = 1;
+	CHECK(mprotect(p - 8 * PAGE, 4 * PAGE, PROT_READ) == 0);
+	/* Right up to the guard gap, and not into it. */
+	map(p - 2048 * PAGE, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0);
+	CHECK(munmap(p, 16 * PAGE) == 0);
+}
+
+static int deepen(int depth)
+{
+	volatile char frame[16384];
+	frame[0] = (char)depth;
+	return depth == 0 ? frame[0] : deepen(depth - 1) + frame[0] * 0;
+}
+
+static void deep_stack(void)
+{
+	deepen(200);
+	map(NULL, PAGE, RW, ANON, -1, 0);
+	deepen(400);
+	CHECK(mlockall(MCL_CURRENT) == 0 || errno == ENOMEM || errno == EPERM);
+	munlockall();
+}
+
+static void moved(void)
+{
+	char *p = map(NULL, 32 * PAGE, RW, ANON, -1, 0);
+	memset(p, 1, 32 * PAGE);
+	p = mremap(p, 32 * PAGE, 16 * PAGE, 0);
+	CHECK(p != MAP_FAILED);
+	p = mremap(p, 16 * PAGE, 700 * PAGE, MREMAP_MAYMOVE);
+	CHECK(p != MAP_FAILED);
+	char *q = map(NULL, 900 * PAGE, PROT_NONE, ANON, -1, 0);
+	p = mremap(p, 700 * PAGE, 700 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q + 100 * PAGE);
+	CHECK(p == q + 100 * PAGE);
+	p = mremap(p, 10 * PAGE, 10 * PAGE, MREMAP_MAYMOVE | 4 /* DONTUNMAP */, NULL);
+	CHECK(p != MAP_FAILED);
+	CHECK(mremap(p, 10 * PAGE, 20 * PAGE, 99) == MAP_FAILED && errno == EINVAL);
+}
+
+static void locked(void)
+{
+	char *p = map(NULL, 16 * PAGE, RW, ANON, -1, 0);
+	CHECK(mlock(p + 4 * PAGE, 4 * PAGE) == 0);
+	CHECK(munlock(p + 5 * PAGE, PAGE) == 0);
+	CHECK(munlock(p, 16 * PAGE) == 0);
+	CHECK(mlock((void *)0x10000, PAGE) == -1 && errno == ENOMEM);
+	map(NULL, 2 * PAGE, RW, ANON | MAP_LOCKED, -1, 0);
+}
+
+static void limited(void)
+{
+	struct rlimit limit;
+	CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
+	limit.rlim_cur = 100ul << 20;
+	CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+	CHECK(mmap(NULL, 90ul << 20, RW, ANON, -1, 0) != MAP_FAILED || errno == ENOMEM);
+	CHECK(mmap(NULL, 90ul << 20, RW, ANON, -1, 0) == MAP_FAILED && errno == ENOMEM);
+	limit.rlim_cur = limit.rlim_max;
+	CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+	CHECK(getrlimit(RLIMIT_DATA, &limit) == 0);
+	limit.rlim_cur = 8ul << 20;
+	CHECK(setrlimit(RLIMIT_DATA, &limit) == 0);
+	CHECK(mmap(NULL, 9ul << 20, RW, ANON, -1, 0) == MAP_FAILED && errno == ENOMEM);
+	CHECK(mmap(NULL, 9ul << 20, PROT_READ, ANON, -1, 0) != MAP_FAILED);
+}
+
+static void sealed(void)
+{
+	char *p = map(NULL, 8 * PAGE, RW, ANON, -1, 0);
+	if (syscall(462, p + 2 * PAGE, 2 * PAGE, 0) == -1 && errno == ENOSYS)
+		return;
+	CHECK(munmap(p, 8 * PAGE) == -1 && errno == EPERM);
+	CHECK(mprotect(p + 2 * PAGE, PAGE, PROT_READ) == -1 && errno == EPERM);
+	CHECK(munmap(p + 6 * PAGE, 2 * PAGE) == 0);
+}
+
+/* ---- files ---- */
+
+static int temporary_file(const char *name, off_t size)
+{
+	int fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	CHECK(fd >= 0 && ftruncate(fd, size) == 0);
+	return fd;
+}
+
+static void files(void)
+{
+	char name[64];
+	snprintf(name, sizeof(name), "exercise-file-%d", (int)getpid());
+	int fd = temporary_file(name, 64 * PAGE), again = open(name, O_RDONLY);
+	char *p = map(NULL, 16 * PAGE, RW, MAP_SHARED, fd, 0);
+	memset(p, 1, 16 * PAGE);
+	char *q = map(NULL, 16 * PAGE, RW, MAP_PRIVATE, fd, 16 * PAGE);
+	memset(q, 1, 4 * PAGE);
+	/* Side by side through two open files: the kernel keeps them apart. */
+	char *r = map(NULL, 8 * PAGE, PROT_NONE, ANON, -1, 0);
+	map(r, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0);
+	map(r + 4 * PAGE, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, again, 4 * PAGE);
+	/* And through one, duplicated: they merge. */
+	int duplicate = dup(fd);
+	char *s = map(NULL, 8 * PAGE, PROT_NONE, ANON, -1, 0);
+	map(s, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0);
+	map(s + 4 * PAGE, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, duplicate, 4 * PAGE);
+	CHECK(close(fd) == 0 && close(again) == 0 && close(duplicate) == 0);
+	CHECK(msync(p, 16 * PAGE, MS_SYNC) == 0);
+	CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED && errno == EBADF);
+	CHECK(unlink(name) == 0);
+	CHECK(munmap(p, PAGE) == 0);
+}
+
+static void denied(void)
+{
+	char name[64];
+	snprintf(name, sizeof(name), "exercise-denied-%d", (int)getpid());
+	close(temporary_file(name, PAGE));
+	int in = open(name, O_RDONLY), out = open(name, O_WRONLY), path = open(name, O_PATH);
+	CHECK(mmap(NULL, PAGE, RW, MAP_SHARED, in, 0) == MAP_FAILED && errno == EACCES);
+	CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, out, 0) == MAP_FAILED && errno == EACCES);
+	CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, path, 0) == MAP_FAILED && errno == EBADF);
+	char *p = map(NULL, PAGE, PROT_READ, MAP_SHARED, in, 0);
+	CHECK(mprotect(p, PAGE, RW) == -1 && errno == EACCES);
+	int pipes[2];
+	CHECK(pipe(pipes) == 0);
+	CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, pipes[0], 0) == MAP_FAILED &&
+	      errno == ENODEV);
+	CHECK(unlink(name) == 0);
+}
+
+static void renamed(void)
+{
+	char name[64], other[64];
+	snprintf(name, sizeof(name), "exercise-old-%d", (int)getpid());
+	snprintf(other, sizeof(other), "exercise new\n-%d", (int)getpid());
+	int fd = temporary_file(name, 16 * PAGE);
+	char *p = map(NULL, 16 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(rename(name, other) == 0);
+	CHECK(mprotect(p, 4 * PAGE, PROT_NONE) == 0);
+	CHECK(unlink(other) == 0);
+	CHECK(mprotect(p, 4 * PAGE, PROT_READ) == 0);
+	map(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+}
+
+static void memory_files(void)
+{
+	int fd = memfd_create("exercise", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	CHECK(fd >= 0 && ftruncate(fd, 64 * PAGE) == 0);
+	char *p = map(NULL, 64 * PAGE, RW, MAP_SHARED, fd, 0);
+	memset(p, 1, 64 * PAGE);
+	CHECK(munmap(p, 64 * PAGE) == 0);
+	CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) == 0);
+	CHECK(mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0) == MAP_FAILED && errno == EPERM);
+	p = map(NULL, 4 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	p = mremap(p, 0, 8 * PAGE, MREMAP_MAYMOVE);
+	CHECK(p != MAP_FAILED);
+}
+
+static void devices(void)
+{
+	int zero = open("/dev/zero", O_RDWR), null = open("/dev/null", O_RDWR);
+	char *p = map(NULL, 4 * PAGE, RW, MAP_PRIVATE, zero, 0);
+	memset(p, 1, 4 * PAGE);
+	p = map(NULL, 4 * PAGE, RW, MAP_SHARED, zero, 0);
+	memset(p, 1, 4 * PAGE);
+	CHECK(munmap(p, PAGE) == 0);
+	CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, null, 0) == MAP_FAILED);
+	int status = open("/proc/self/status", O_RDONLY);
+	CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, status, 0) == MAP_FAILED);
+	map(NULL, PAGE, RW, ANON, -1, 0);
+}
+
+static void segments(void)
+{
+	int id = shmget(IPC_PRIVATE, 5 * PAGE + 1, IPC_CREAT | 0600);
+	CHECK(id >= 0);
+	char *p = shmat(id, NULL, 0);
+	CHECK(p != (void *)-1);
+	memset(p, 1, 5 * PAGE);
+	char *q = shmat(id, NULL, SHM_RDONLY);
+	CHECK(q != (void *)-1);
+	CHECK(munmap(p + PAGE, PAGE) == 0);
+	CHECK(shmdt(p) == 0);
+	CHECK(shmdt(q) == 0);
+	CHECK(shmdt(q) == -1 && errno == EINVAL);
+	CHECK(shmctl(id, IPC_RMID, NULL) == 0);
+}
+
+static void aio(void)
+{
+	aio_context_t context = 0;
+	if (syscall(SYS_io_setup, 64, &context) == -1)
+		return;
+	map(NULL, PAGE, RW, ANON, -1, 0);
+	CHECK(syscall(SYS_io_destroy, context) == 0);
+	map(NULL, PAGE, RW, ANON, -1, 0);
+}
+
+/* ---- processes ---- */
+
+static void forked(void)
+{
+	char *shared = map(NULL, 16 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *mine = map(NULL, 16 * PAGE, RW, ANON, -1, 0);
+	char *kept = map(NULL, 16 * PAGE, RW, ANON, -1, 0);
+	memset(mine, 1, 4 * PAGE);
+	CHECK(madvise(kept, 16 * PAGE, MADV_DONTFORK) == 0);
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			shared[i] = 1;
+			memset(mine, 2, 8 * PAGE);
+			CHECK(mprotect(mine + 4 * PAGE, 4 * PAGE, PROT_READ) == 0);
+			CHECK(mprotect(mine + 4 * PAGE, 4 * PAGE, RW) == 0);
+			CHECK(munmap(shared + 8 * PAGE, PAGE) == 0);
+			map(kept, 16 * PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0);
+			pid_t grandchild = fork();
+			if (grandchild == 0) {
+				map(NULL, 5 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+				_exit(7);
+			}
+			_exit(WEXITSTATUS(await(grandchild)) == 7 ? 5 : 98);
+		}
+		memset(mine + 4 * PAGE, 3, PAGE);
+		CHECK(WEXITSTATUS(await(pid)) == 5);
+	}
+	CHECK(shared[0] && shared[1] && shared[2]);
+}
+
+static char *const true_argv[] = {"/bin/true", NULL};
+
+static void spawned(void)
+{
+	for (int i = 0; i < 3; i++) {
+		pid_t pid;
+		CHECK(posix_spawn(&pid, true_argv[0], NULL, NULL, true_argv, environ) == 0);
+		CHECK(await(pid) == 0);
+	}
+	pid_t pid;
+	char *const missing[] = {"/nonexistent", NULL};
+	CHECK(posix_spawn(&pid, missing[0], NULL, NULL, missing, environ) == ENOENT);
+	pid = vfork();
+	if (pid == 0) {
+		/* In the parent's memory. */
+		if (mmap(NULL, 3 * PAGE, RW, ANON, -1, 0) == MAP_FAILED)
+			_exit(1);
+		_exit(4);
+	}
+	CHECK(WEXITSTATUS(await(pid)) == 4);
+	map(NULL, PAGE, RW, ANON, -1, 0);
+}
+
+static int in_shared_memory(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 20; i++)
+		CHECK(mmap(NULL, PAGE, i & 1 ? RW : PROT_READ, ANON, -1, 0) != MAP_FAILED);
+	return 6;
+}
+
+/* A child in the same memory that outlives nothing, and runs beside its parent. */
+static void cloned(void)
+{
+	char *stack = map(NULL, 64 * PAGE, RW, ANON, -1, 0);
+	pid_t pid = clone(in_shared_memory, stack + 64 * PAGE, CLONE_VM | SIGCHLD, NULL);
+	CHECK(pid > 0);
+	for (int i = 0; i < 20; i++)
+		map(NULL, 2 * PAGE, RW, ANON, -1, 0);
+	CHECK(WEXITSTATUS(await(pid)) == 6);
+	/* A child that asks not to be traced is followed all the same. */
+	pid = clone(in_shared_memory, stack + 64 * PAGE, CLONE_UNTRACED | SIGCHLD, NULL);
+	CHECK(pid > 0);
+	CHECK(WEXITSTATUS(await(pid)) == 6);
+}
+
+static void *busy_thread(void *arg)
+{
+	unsigned int seed = (unsigned int)(uintptr_t)arg;
+	for (int i = 0; i < 100; i++) {
+		const size_t length = (1 + (size_t)rand_r(&seed) % 64) * PAGE;
+		char *p = map(NULL, length, RW, ANON, -1, 0);
+		p[0] = 1;
+		if (rand_r(&seed) & 1)
+			CHECK(mprotect(p, PAGE, PROT_READ) == 0);
+		if (rand_r(&seed) % 4)
+			CHECK(munmap(p, length) == 0);
+	}
+	return NULL;
+}
+
+/* The same calls, one after the other, and more of them. */
+static void busy(void)
+{
+	for (uintptr_t i = 0; i < 20; i++)
+		busy_thread((void *)i);
+}
+
+static void threads(void)
+{
+	pthread_t ids[8];
+	for (uintptr_t i = 0; i < 8; i++)
+		CHECK(pthread_create(&ids[i], NULL, busy_thread, (void *)i) == 0);
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			busy_thread((void *)77);
+			_exit(0);
+		}
+		CHECK(await(pid) == 0);
+	}
+	for (int i = 0; i < 8; i++)
+		CHECK(pthread_join(ids[i], NULL) == 0);
+}
+
+static void *executing_thread(void *arg)
+{
+	(void)arg;
+	execv(true_argv[0], true_argv);
+	return NULL;
+}
+
+/* A thread that is not the first one calls exec: the whole process becomes the new program. */
+static void thread_exec(void)
+{
+	pthread_t id, other;
+	CHECK(pthread_create(&other, NULL, busy_thread, NULL) == 0);
+	CHECK(pthread_create(&id, NULL, executing_thread, NULL) == 0);
+	pause();
+}
+
+static void exec_again(void)
+{
+	char *const missing[] = {"/nonexistent", NULL};
+	CHECK(execv(missing[0], missing) == -1 && errno == ENOENT);
+	map(NULL, PAGE, RW, ANON, -1, 0);
+	execv(true_argv[0], true_argv);
+	CHECK(0);
+}
+
+/* ---- signals ---- */
+
+static volatile sig_atomic_t nr_signals;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	nr_signals++;
+	/* A memory call within a handler, and so perhaps within another call. */
+	CHECK(mmap(NULL, PAGE, RW, ANON, -1, 0) != MAP_FAILED);
+}
+
+static void signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+	CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+	CHECK(ualarm(200, 200) == 0);
+	while (nr_signals < 20)
+		CHECK(munmap(map(NULL, 8 * PAGE, RW, ANON, -1, 0), 8 * PAGE) == 0);
+	ualarm(0, 0);
+	/* Stopping and going on is what it was. */
+	pid_t pid = fork();
+	if (pid == 0) {
+		raise(SIGSTOP);
+		_exit(3);
+	}
+	int status;
+	CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status) &&
+	      WSTOPSIG(status) == SIGSTOP);
+	CHECK(poll(NULL, 0, 50) == 0 && waitpid(pid, &status, WNOHANG) == 0);
+	CHECK(kill(pid, SIGCONT) == 0);
+	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 3);
+	pid = fork();
+	if (pid == 0)
+		abort();
+	CHECK(WTERMSIG(await(pid)) == SIGABRT);
+}
+
+/* Die by a signal. */
+static void die(const char *arg)
+{
+	const struct rlimit none = {0, 0};
+	setrlimit(RLIMIT_CORE, &none);
+	signal(atoi(arg), SIG_DFL);
+	raise(atoi(arg));
+	_exit(0);
+}
+
+/* A system call of the i386 ABI: number 20 is getpid there. */
+static void foreign(void)
+{
+	long result = 20;
+	__asm__ volatile("int $0x80" : "+a"(result) : : "memory", "r8", "r9", "r10", "r11");
+	_exit(result > 0 ? 0 : 1);
+}
+
+/* Tell that it runs, wait for a line, map some memory. The outside may change things meanwhile. */
+static void interfered(void)
+{
+	char line[16];
+	char *p = map(NULL, PAGE, RW, ANON, -1, 0);
+	*p = 1;
+	printf("%d\n", (int)getpid());
+	fflush(stdout);
+	CHECK(fgets(line, sizeof(line), stdin) != NULL);
+	void *q = mmap(NULL, 64ul << 20, RW, ANON, -1, 0);
+	printf("%s\n", q == MAP_FAILED ? "refused" : "mapped");
+}
+
+/* Count the signals that come until SIGTERM, then exit with their number. */
+static void terminated(void)
+{
+	sigset_t set;
+	int signal, nr = 0;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	printf("%d\n", (int)getpid());
+	fflush(stdout);
+	do
+		CHECK(sigwait(&set, &signal) == 0 && ++nr);
+	while (signal != SIGTERM);
+	_exit(40 + nr);
+}
+
+static void wait_forever(void)
+{
+	pid_t pid = fork();
+	CHECK(pid >= 0);
+	if (pid > 0) {
+		printf("%d\n", (int)getpid());
+		fflush(stdout);
+	}
+	for (;;)
+		pause();
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} exercises[] = {
+	{"anonymous", anonymous},
+	{"heap", heap},
+	{"low", low},
+	{"grows_down", grows_down},
+	{"deep_stack", deep_stack},
+	{"moved", moved},
+	{"locked", locked},
+	{"limited", limited},
+	{"sealed", sealed},
+	{"files", files},
+	{"denied", denied},
+	{"renamed", renamed},
+	{"memory_files", memory_files},
+	{"devices", devices},
+	{"segments", segments},
+	{"aio", aio},
+	{"forked", forked},
+	{"spawned", spawned},
+	{"cloned", cloned},
+	{"busy", busy},
+	{"threads", threads},
+	{"thread_exec", thread_exec},
+	{"exec_again", exec_again},
+	{"signals", signals},
+	{"foreign", foreign},
+	{"interfered", interfered},
+	{"terminated", terminated},
+	{"wait_forever", wait_forever},
+};
+
+int main(int argc, char **argv)
+{
+	const size_t nr = sizeof(exercises) / sizeof(exercises[0]);
+	if (argc == 3 && strcmp(argv[1], "die") == 0)
+		die(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "exit") == 0)
+		return atoi(argv[2]);
+	for (size_t i = 0; i < nr; i++) {
+		if (argc < 2) {
+			puts(exercises[i].name);
+		} else if (strcmp(argv[1], exercises[i].name) == 0) {
+			exercises[i].run();
+			return 0;
+		}
+	}
+	return argc < 2 ? 0 : 98;
+}

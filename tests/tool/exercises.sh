@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# exercises.sh PROGRAM NAME...: these exercises, traced strictly, by this build of exercise.c.
+. "${0%/*}/lib.sh"
+can_trace
+
+program=$1
+shift
+for name in "$@"; do
+	"$program" "$name" > out 2> err < /dev/null || fail "$name fails untraced: $(cat err)"
+	traced 0 "$program" "$name"
+done
+done_testing

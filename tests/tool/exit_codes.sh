@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The program's exit status is memmap's, and what memmap says for itself.
+. "${0%/*}/lib.sh"
+can_trace
+
+for n in 0 1 2 3 42 124 255; do
+	status "$n" "$MEMMAP" trace -- "$EXERCISE" exit "$n"
+	status "$n" "$MEMMAP" trace --strict -- "$EXERCISE" exit "$n"
+done
+for signal in 1 6 9 11 15; do
+	status $((128 + signal)) "$MEMMAP" trace -- "$EXERCISE" die "$signal"
+	status $((128 + signal)) "$MEMMAP" trace -q --strict -- "$EXERCISE" die "$signal"
+done
+
+status 127 "$MEMMAP" trace -- no-such-command-anywhere
+grep -q "^memmap: 'no-such-command-anywhere' was not found" err || fail "words: $(cat err)"
+status 127 "$MEMMAP" trace -- ./no/such/path
+status 127 "$MEMMAP" trace -- "$EXERCISE/not-a-directory"
+status 127 "$MEMMAP" trace -- ""
+: > plain
+status 126 "$MEMMAP" trace -- ./plain
+grep -q "^memmap: './plain' cannot be executed: Permission denied" err || fail "words: $(cat err)"
+status 126 "$MEMMAP" trace -- .
+# A script without a first line that names its interpreter is given to the shell, as execvp(3) does.
+echo 'exit 9' > script
+chmod +x script
+status 9 "$MEMMAP" trace -- ./script
+
+# The shell sees the same.
+"$MEMMAP" trace -q -- sh -c 'kill -TERM $$'
+[ $? -eq 143 ] || fail "a killed program"
+done_testing

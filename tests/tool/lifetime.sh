@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Signals reach the program; the program never outlives memmap; what cannot be followed is refused.
+. "${0%/*}/lib.sh"
+can_trace
+
+# start EXERCISE [OPTION]...: trace it in the background; its first line is its pid.
+start() {
+	local exercise=$1
+	shift
+	rm -f from
+	mkfifo from
+	# A shell starts what runs in its background with SIGINT ignored.
+	env --default-signal=INT "$MEMMAP" trace "$@" -- "$EXERCISE" "$exercise" > from 2> err &
+	memmap=$!
+	exec 6< from
+	read -r program <&6
+}
+
+# gone PID: has it gone, within a few seconds?
+gone() {
+	for _ in $(seq 100); do
+		[ -e "/proc/$1" ] || return 0
+		grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2> /dev/null && return 0
+		sleep 0.05
+	done
+	return 1
+}
+
+start wait_forever
+children=$(cat "/proc/$program/task/$program/children")
+kill -KILL "$memmap"
+wait "$memmap" 2> /dev/null
+for pid in $program $children; do
+	gone "$pid" || fail "process $pid has outlived memmap"
+done
+
+# Each signal is passed on, and memmap reports after all.
+start terminated --report=report.json
+kill -USR1 "$memmap"
+kill -INT "$memmap"
+sleep 0.2
+[ -e "/proc/$program" ] || fail "SIGINT was not left to the program"
+kill -TERM "$memmap"
+wait "$memmap"
+found=$?
+[ "$found" -eq 43 ] || fail "exit status $found: three signals should have come"
+"$CHECK_REPORT" report.json || fail "the report after SIGTERM"
+grep -q 'exited with 43' err || fail "the summary: $(cat err)"
+
+start wait_forever
+kill -TERM "$program" $(cat "/proc/$program/task/$program/children")
+wait "$memmap"
+found=$?
+[ "$found" -eq 143 ] || fail "exit status $found of a program killed by SIGTERM"
+
+# The program is killed in the middle of it all: the report is valid.
+start wait_forever --report=report.json --plot=plot.svg
+kill -KILL "$program" $(cat "/proc/$program/task/$program/children")
+wait "$memmap"
+found=$?
+[ "$found" -eq 137 ] || fail "exit status $found of a program killed by SIGKILL"
+"$CHECK_REPORT" report.json || fail "the report after SIGKILL"
+grep -q '</svg>' plot.svg || fail "the plot after SIGKILL"
+
+# A child that goes on after its parent is waited for.
+"$MEMMAP" trace -q -- sh -c '(sleep 0.3; echo late) & exit 5' > out
+[ $? -eq 5 ] || fail "the status of a program with a child left"
+[ "$(cat out)" = late ] || fail "the child was not waited for"
+
+# 32-bit system calls.
+status 125 "$MEMMAP" trace -q --report=report.json -- "$EXERCISE" foreign
+if "$EXERCISE" foreign; then
+	grep -q "^memmap: process [0-9]* (.*foreign) makes 32-bit system calls, which cannot be followed" err ||
+		fail "words: $(cat err)"
+	"$CHECK_REPORT" report.json || fail "the report of what was refused"
+fi
+
+# Tracing a tracer: the inner one is refused by the kernel, and says so.
+status 125 "$MEMMAP" trace -q -- "$MEMMAP" trace -- /bin/true
+grep -q 'no permission to trace' err || fail "nested: $(cat err)"
+done_testing

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Reports and plots are written whole or not at all, wherever they go.
+. "${0%/*}/lib.sh"
+can_trace
+
+echo old > report.json
+ln -s report.json link.json
+status 0 "$MEMMAP" trace -q -r report.json -p plot.svg -- sh -c 'cat report.json; ls'
+grep -q '^old$' out || fail "the report was touched before the end"
+"$CHECK_REPORT" report.json || fail "the report"
+grep -q '</svg>' plot.svg || fail "the plot"
+[ "$(ls | grep -c -e 'report.json\.' -e 'plot.svg\.')" -eq 0 ] || fail "left behind: $(ls)"
+
+# To a pipe or the terminal, directly.
+"$MEMMAP" trace -q -r /dev/stdout -- true | cat > piped.json
+"$CHECK_REPORT" piped.json || fail "the report through a pipe"
+# Nothing is written when the program cannot be started.
+rm -f report.json plot.svg
+status 127 "$MEMMAP" trace -q -r report.json -p plot.svg -- no-such-command
+[ -z "$(ls | grep -e report -e plot)" ] || fail "left behind: $(ls)"
+# A disk that is full.
+if [ -e /dev/full ]; then
+	status 125 "$MEMMAP" trace -q -r /dev/full -- true
+	grep -q "^memmap: the report '/dev/full' could not be written: No space" err ||
+		fail "a full disk: $(cat err)"
+	status 125 "$MEMMAP" trace -q -p /dev/full -- true
+fi
+# Names that are no UTF-8.
+cp "$EXERCISE" $'exercise\xff'
+status 4 "$MEMMAP" trace -q -r report.json -- $'./exercise\xff' exit 4
+"$CHECK_REPORT" report.json || fail "the report of an odd name"
+# The permissions are those that any program would have given it.
+rm -f report.json
+(umask 027; "$MEMMAP" trace -q -r report.json -- true)
+[ "$(stat -c %a report.json)" = 640 ] || fail "permissions $(stat -c %a report.json)"
+done_testing
