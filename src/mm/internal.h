@@ -118,6 +118,12 @@ static inline bool vma_is_anonymous(const struct vma *v)
 	return !v->identity && !v->mappable && !v->name;
 }
 
+/*
+ * A mapping of the kernel's own, such as [vdso], whose size it counts on: Linux refuses to split it
+ * (-EINVAL). Names that the embedding program gave to its mappings mean nothing of the kind.
+ */
+bool vma_is_whole(const struct memmap_mm *mm, const struct vma *v);
+
 static inline bool vma_is_accessible(const struct vma *v)
 {
 	return (v->flags & VM_ACCESS_FLAGS) != 0;
@@ -305,8 +311,9 @@ struct vma_iterator mm_merge_new(struct memmap_mm *mm, const struct vma_merge *m
  * or else by splitting and changing it. Linux's vma_modify_flags(). Reserve 2.
  *
  * Returns:     0, and in `*out` the VMA that holds `r` now
- *              -ENOMEM  splitting would exceed max_map_count; `r` is unchanged, but as with Linux
- *                       the VMA may have been split at r.start
+ *              -ENOMEM  splitting would exceed max_map_count
+ *              -EINVAL  it may not be split
+ *              `r` is unchanged then, but as with Linux the VMA may have been split at r.start
  */
 int mm_modify_flags(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
 		    uint64_t flags, struct vma_iterator *out);
@@ -342,8 +349,9 @@ struct mm_unmap {
 };
 
 /*
- * Could Linux unmap `range`? -EPERM: a part is sealed; -ENOMEM: it would exceed max_map_count. As
- * with Linux, a refusal may leave the VMAs split that the range cuts.
+ * Could Linux unmap `range`? -EPERM: a part is sealed; -ENOMEM: it would exceed max_map_count;
+ * -EINVAL: a VMA at an edge may not be split. As with Linux, a refusal may leave the VMAs split
+ * that the range cuts.
  */
 int mm_unmap_check(struct memmap_mm *mm, struct memmap_addr_range range, struct mm_unmap *unmap);
 

@@ -197,6 +197,10 @@ static int plan_move(struct memmap_mm *mm, struct vma_iterator it, struct remap 
 		return err;
 	if (too_many_vmas(mm, nr_vmas))
 		return -ENOMEM;
+	uint64_t moved = r->old_length < r->new_length ? r->old_length : r->new_length;
+	if (vma_is_whole(mm, v) &&
+	    (vma_iterator_start(it) != r->addr || vma_iterator_end(it) != r->addr + moved))
+		return -EINVAL;
 	uint64_t accounted = r->flags & MREMAP_DONTUNMAP ? r->new_length : change(r);
 	if ((v->flags & MEMMAP_VM_ACCOUNT) && !mm_may_account(mm, pages(accounted)))
 		return -ENOMEM;

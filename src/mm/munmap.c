@@ -2,8 +2,8 @@
 /*
  * munmap, and the taking away of old mappings that mmap(MAP_FIXED) and mremap need.
  *
- * Holes are permitted; what crosses an edge of the range is split. Refused: what is sealed, and a
- * hole in the middle of a VMA when max_map_count is reached.
+ * Holes are permitted; what crosses an edge of the range is split. Refused: what is sealed, a part
+ * of a special mapping, and a hole in the middle of a VMA when max_map_count is reached.
  *
  * Mappables are told before a VMA is touched, since telling may fail for want of memory. They are
  * told of runs: as much as lies side by side in both the address space and the Mappable. A Mappable
@@ -29,14 +29,21 @@ int mm_unmap_check(struct memmap_mm *mm, struct memmap_addr_range range, struct 
 		return -ENOMEM;
 	if (vma_iterator_value_ptr(it)->flags & MEMMAP_VM_SEALED)
 		return -EPERM;
+	if (cut && vma_is_whole(mm, vma_iterator_value_ptr(it)))
+		return -EINVAL;
 
 	for (; vma_iterator_ok(it) && vma_iterator_start(it) < range.end;
 	     it = vma_iterator_next_segment(it)) {
 		const struct vma *v = vma_iterator_value_ptr(it);
-		if (v->flags & MEMMAP_VM_SEALED) {
+		int refusal = 0;
+		if (v->flags & MEMMAP_VM_SEALED)
+			refusal = -EPERM;
+		else if (vma_iterator_end(it) > range.end && vma_is_whole(mm, v))
+			refusal = -EINVAL;
+		if (refusal) {
 			if (cut)
 				mm_split(mm, mm_find(mm, range.start), range.start, NULL, NULL);
-			return -EPERM;
+			return refusal;
 		}
 		uint64_t pages =
 			range_pages(memmap_addr_range_intersect(vma_iterator_range(it), range));

@@ -39,6 +39,11 @@ struct memmap_vma vma_export(struct vma_iterator it)
 	};
 }
 
+bool vma_is_whole(const struct memmap_mm *mm, const struct vma *v)
+{
+	return v->name && !mm_owns_name(mm, v->name);
+}
+
 static void drop_reference(struct memmap_mm *mm, const struct vma *v)
 {
 	if (v->identity)
@@ -307,14 +312,19 @@ int mm_modify_flags(struct memmap_mm *mm, struct vma_iterator it, struct memmap_
 	 *      |----- it *********** it -----|
 	 *      |-- it --|***********|--------|
 	 */
+	bool whole = vma_is_whole(mm, vma_iterator_value_ptr(it));
 	if (vma_iterator_start(it) < r.start) {
 		if (mm->nr_vmas >= mm->limits.max_map_count)
 			return -ENOMEM;
+		if (whole)
+			return -EINVAL;
 		mm_split(mm, it, r.start, NULL, &it);
 	}
 	if (vma_iterator_end(it) > r.end) {
 		if (mm->nr_vmas >= mm->limits.max_map_count)
 			return -ENOMEM;
+		if (whole)
+			return -EINVAL;
 		mm_split(mm, it, r.end, &it, NULL);
 	}
 	struct vma *v = vma_iterator_value_ptr(it);

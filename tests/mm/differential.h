@@ -204,7 +204,6 @@ struct generator {
 	bool seals;           /* this script seals */
 	uint64_t guarded[64]; /* ranges that must stay as they are: start, end, start, end ... */
 	size_t nr_guarded;
-	uint64_t special[2]; /* where [vvar] and [vdso] are */
 };
 
 uint64_t random_next(uint64_t *state);

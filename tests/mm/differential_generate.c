@@ -53,9 +53,10 @@ void generator_start(struct generator *g, uint64_t seed, const struct kernel *ke
 	g->only_anonymous = chance(g, 25);
 	script->no_ipc_lock = chance(g, 50);
 	kernel_vmas_parse(&g->vmas, kernel->process[0].maps);
-	g->special[0] = kernel->bases.top;
-	g->special[1] = kernel->layout.mmap_base;
 	for (size_t i = 0; i < g->vmas.len && g->nr_guarded + 2 <= 64; i++) {
+		/* It does not need [vdso] and [vvar]. */
+		if (!strncmp(g->vmas.vmas[i].name, "[v", 2) && g->vmas.vmas[i].end < TASK_END)
+			continue;
 		g->guarded[g->nr_guarded++] = g->vmas.vmas[i].start;
 		g->guarded[g->nr_guarded++] = g->vmas.vmas[i].end;
 	}
@@ -442,6 +443,15 @@ static bool grows_shared_anonymous(const struct generator *g, const uint64_t *ar
 	return false;
 }
 
+/* Is there a special mapping, [vdso] or [vvar], at the address? */
+static bool is_special(const struct generator *g, uint64_t address)
+{
+	for (size_t i = 0; i < g->vmas.len; i++)
+		if (address >= g->vmas.vmas[i].start && address < g->vmas.vmas[i].end)
+			return !strncmp(g->vmas.vmas[i].name, "[v", 2);
+	return false;
+}
+
 /* May the step be made: does it leave alone what the executor needs? */
 static bool harmless(const struct generator *g, const struct step *step)
 {
@@ -464,9 +474,7 @@ static bool harmless(const struct generator *g, const struct step *step)
 		return args[1] > TASK_END - args[0] || !guarded(g, args[0], args[1]);
 	case OP_READ: /* special mappings, and page 0, may fail in ways of their own */
 	case OP_WRITE:
-		if (args[0] < PAGE)
-			return false;
-		return args[0] >= g->special[1] || args[0] < g->special[0];
+		return args[0] >= PAGE && !is_special(g, args[0]);
 	case OP_MADVISE:
 		/* What is populated must be there, and guards keep it from being populated. */
 		if (args[2] == MADV_GUARD_INSTALL && g->locks)

@@ -462,8 +462,8 @@ static int64_t model_touch(struct model *model, const struct step *step, int64_t
 	if (anonymous && !(vma.flags & MEMMAP_VM_SHARED))
 		memmap_mm_note_anonymous(
 			mm, (struct memmap_addr_range){.start = page, .end = page + PAGE});
-	if (kernel_result == -EFAULT && (model->guards || vma.mappable))
-		return -EFAULT; /* a guard page, or past the end of the file */
+	if (kernel_result == -EFAULT && (model->guards || vma.mappable || vma.name))
+		return -EFAULT; /* a guard page, past the end of the file, or [vvar] */
 	return 0;
 }
 
