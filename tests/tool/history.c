@@ -51,7 +51,7 @@ static void assert_live_equals(const struct history_space *space, const struct t
 		assert_int_equal(region->flags, vma->flags);
 		assert_ptr_equal(region->identity, vma->identity);
 		uint64_t length = vma->range.end - vma->range.start;
-		if (vma->flags & (RW | RX))
+		if (vma->flags & RWX)
 			mapped += length;
 		else
 			reserved += length;
@@ -63,8 +63,7 @@ static void assert_live_equals(const struct history_space *space, const struct t
 
 static int compare_regions(const void *a, const void *b)
 {
-	const struct history_region *x = *(const struct history_region *const *)a,
-				    *y = *(const struct history_region *const *)b;
+	const struct history_region *x = a, *y = b;
 	return (x->range.start > y->range.start) - (x->range.start < y->range.start);
 }
 
@@ -72,19 +71,20 @@ static int compare_regions(const void *a, const void *b)
 static void assert_past_equals(const struct history_space *space, uint64_t time,
 			       const struct toy *toy)
 {
-	const struct history_region **then = calloc(space->regions.length + 1, sizeof(*then));
+	struct history_region *then = calloc(space->regions.length + 1, sizeof(*then));
+	assert_non_null(then);
 	size_t nr = 0;
 	for (size_t i = 0; i < space->regions.length; i++) {
 		const struct history_region *region = &space->regions.items[i];
 		if (region->from <= time && time < region->to)
-			then[nr++] = region;
+			then[nr++] = *region;
 	}
 	qsort(then, nr, sizeof(*then), compare_regions);
 	assert_int_equal(nr, toy->vmas.length);
 	for (size_t i = 0; i < nr; i++) {
-		assert_int_equal(then[i]->range.start, toy->vmas.items[i].vma.range.start);
-		assert_int_equal(then[i]->range.end, toy->vmas.items[i].vma.range.end);
-		assert_int_equal(then[i]->flags, toy->vmas.items[i].vma.flags);
+		assert_int_equal(then[i].range.start, toy->vmas.items[i].vma.range.start);
+		assert_int_equal(then[i].range.end, toy->vmas.items[i].vma.range.end);
+		assert_int_equal(then[i].flags, toy->vmas.items[i].vma.flags);
 	}
 	free(then);
 }
@@ -152,7 +152,7 @@ static void test_random_changes_are_remembered(void **state)
 	for (uint64_t i = 0; i < STEPS; i += 7)
 		assert_past_equals(&h->spaces.items[0], 10 * i + 5, &past[i]);
 	assert_int_equal(h->calls, STEPS);
-	history_exit(h, 7, 10 * STEPS, 0);
+	history_exit(h, 7, UINT64_C(10) * STEPS, 0);
 	assert_int_equal(h->spaces.items[0].nr_vmas, 0);
 	assert_int_equal(h->spaces.items[0].mapped, 0);
 	assert_int_equal(h->spaces.items[0].reserved, 0);

@@ -14,9 +14,10 @@
 
 #include "../../tools/memmap/history_data.h"
 
-#define R  MEMMAP_VM_READ
-#define RW (MEMMAP_VM_READ | MEMMAP_VM_WRITE)
-#define RX (MEMMAP_VM_READ | MEMMAP_VM_EXEC)
+#define R   MEMMAP_VM_READ
+#define RW  (MEMMAP_VM_READ | MEMMAP_VM_WRITE)
+#define RX  (MEMMAP_VM_READ | MEMMAP_VM_EXEC)
+#define RWX (MEMMAP_VM_READ | MEMMAP_VM_WRITE | MEMMAP_VM_EXEC)
 
 /* One VMA of a toy address space. */
 struct toy_vma {

@@ -118,8 +118,7 @@ static void one_process(struct history *h)
 		toy_protect(&toy, 0x700000000000, 0x700000000000 + i * MIB, RW);
 		record(h, 4711, time += MS, "mprotect", &toy);
 	}
-	toy_map(&toy, 0x7ffff0000000, 0x7ffff0000000 + 8 * MIB, RW | RX, HISTORY_ANONYMOUS, NULL,
-		0);
+	toy_map(&toy, 0x7ffff0000000, 0x7ffff0000000 + 8 * MIB, RWX, HISTORY_ANONYMOUS, NULL, 0);
 	record(h, 4711, time += 100 * MS, "mmap", &toy);
 	toy_map(&toy, 0x7fffe0000000, 0x7fffe0000000 + 8 * MIB, RW | MEMMAP_VM_MAYSHARE,
 		HISTORY_SHARED, "/dev/zero (deleted)", 0);
@@ -143,9 +142,7 @@ static void hostile_names(struct history *h)
 		"/tmp/cut \xe2\x82",
 		"/tmp/surrogate \xed\xa0\x80 \xef\xbf\xbe \xef\xbf\xbf",
 		"/tmp/\xe2\x80\xaegnp.exe",
-		"/tmp/"
-		"\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97\xe5\xbe\x88\xe9\x95\xbf\xe4\xb8\xad\xe6\x96"
-		"\x87",
+		"/tmp/\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97\xe5\xbe\x88\xe9\x95\xbf",
 		"/",
 		"////",
 		"&amp;%s%n%d",

@@ -23,7 +23,10 @@
 		size_t length, capacity;                                                           \
 	}
 
-/* Make room for `more` items beyond length; false, and nothing has changed, when out of memory. */
+/*
+ * Make room for `more` items beyond length, so that items is not NULL even when `more` is 0; false,
+ * and nothing has changed, when out of memory.
+ */
 #define ARRAY_RESERVE(allocator, array, more)                                                      \
 	array_reserve(allocator, (void **)&(array)->items, &(array)->capacity, (array)->length,    \
 		      (more), sizeof(*(array)->items))
@@ -36,7 +39,7 @@
 static inline bool array_reserve(const struct memmap_allocator *allocator, void **items,
 				 size_t *capacity, size_t length, size_t more, size_t item_size)
 {
-	if (more <= *capacity - length)
+	if (*items && more <= *capacity - length)
 		return true;
 	if (more > SIZE_MAX / item_size / 2 - length)
 		return false;
@@ -48,7 +51,7 @@ static inline bool array_reserve(const struct memmap_allocator *allocator, void 
 	void *grown = memmap_allocate(allocator, wanted * item_size, _Alignof(max_align_t));
 	if (!grown)
 		return false;
-	if (length > 0)
+	if (*items)
 		memcpy(grown, *items, length * item_size);
 	memmap_deallocate(allocator, *items, *capacity * item_size);
 	*items = grown;

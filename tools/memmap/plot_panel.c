@@ -183,10 +183,11 @@ static void draw_breaks(struct plot *plot, const struct plot_panel *panel)
 			continue;
 		double middle = (object->top + panel->addr.objects.items[i + 1].bottom) / 2;
 		svg_put(&plot->svg, "<path class=\"break\" d=\"M%n %n", plot->left - 6, middle - 3);
-		for (double x = plot->left - 6; x < plot->right; x += 12)
+		int nr_teeth = (int)((plot->right - plot->left + 6) / 12) + 1;
+		for (int tooth = 0; tooth < nr_teeth; tooth++)
 			svg_put(&plot->svg, "l6 4l6 -4");
 		svg_put(&plot->svg, "v5");
-		for (double x = plot->left - 6; x < plot->right; x += 12)
+		for (int tooth = 0; tooth < nr_teeth; tooth++)
 			svg_put(&plot->svg, "l-6 4l-6 -4");
 		char size[32], text[64];
 		plot_text_bytes(object->gap_above, size, sizeof(size));

@@ -139,7 +139,7 @@ static int choose_chains(struct painter *p)
 	if (!ARRAY_RESERVE(allocator, &p->skipped, nr_objects))
 		return -ENOMEM;
 	for (size_t i = 0; i < nr_objects; i++)
-		p->skipped.items[i] = 0;
+		p->skipped.items[p->skipped.length++] = 0;
 	double least = LEAST_AREA;
 	if (nr > MAX_CHAINS) {
 		if (!ARRAY_RESERVE(allocator, &p->areas, nr))
@@ -264,7 +264,7 @@ static int draw_chain(struct painter *p, const struct chain *chain)
 /* A layered ground for the objects that have chains which are not drawn one by one. */
 static void draw_grounds(struct painter *p)
 {
-	for (size_t i = 0; i < p->panel->addr.objects.length; i++) {
+	for (size_t i = 0; i < p->skipped.length; i++) {
 		const struct plot_object *object = &p->panel->addr.objects.items[i];
 		if (p->skipped.items[i] == 0 || object->bottom - object->top < 1)
 			continue;
@@ -414,7 +414,7 @@ int plot_regions_draw(struct plot *plot, const struct plot_panel *panel)
 	struct painter p;
 	int err = painter_init(&p, plot, panel);
 	p.svg = &plot->svg;
-	if (err == 0)
+	if (err == 0 && p.nr_skipped > 0)
 		draw_grounds(&p);
 	for (size_t i = 0; i < p.chains.length && err == 0; i++)
 		if (p.chains.items[i].drawn)
