@@ -152,16 +152,15 @@ static bool append_file_name(const struct memmap_mm *mm, struct memmap_text *tex
 	size_t room = text->capacity - text->length;
 	size_t length = memmap_mapping_identity_mapped_name(identity, mm->context,
 							    text->data + text->length, room);
-	if (length >= room) {
-		if (!text_reserve(text, length + 1))
+	if (length >= room || memchr(text->data + text->length, '\n', length)) {
+		/* Again, with room enough; what did not fit has not been seen yet. */
+		if (!text_reserve(text, 4 * length + 1))
 			return false;
-		room = text->capacity - text->length;
-		length = memmap_mapping_identity_mapped_name(identity, mm->context,
-							     text->data + text->length, room);
-	}
-	if (memchr(text->data + text->length, '\n', length)) {
-		if (!text_reserve(text, 4 * length))
-			return false;
+		room = length + 1;
+		size_t again = memmap_mapping_identity_mapped_name(identity, mm->context,
+								   text->data + text->length, room);
+		if (again < length)
+			length = again;
 		length = escape_newlines(text->data + text->length, length);
 	}
 	text->length += length;
