@@ -158,7 +158,6 @@ MEMMAP_END_DECLS
 #define SEGMENT_PREFIX memmap_mapped
 #define SEGMENT_RANGE memmap_mappable_range
 #define SEGMENT_VALUE struct memmap_mappings_of_range
-#define SEGMENT_TRACK_GAPS 1
 #define SEGMENT_DECLARE_ONLY
 #include <memmap/segment_set.h>
 /* clang-format on */

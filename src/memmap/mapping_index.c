@@ -19,10 +19,6 @@
 
 #define MIN_BUCKETS 16
 
-/* The most that one operation takes: cutting a hole into a piece leaves two where one was. */
-#define MAX_NEW_EXTENTS 2
-#define MAX_NEW_PIECES  1
-
 static struct mapping_extent *extent_of(const struct balanced_node *node)
 {
 	return (struct mapping_extent *)(uintptr_t)node;
@@ -76,6 +72,8 @@ static void spare_trim(const struct memmap_allocator *allocator, struct balanced
 
 static void index_trim(struct memmap_mapping_index *index, size_t extents, size_t pieces)
 {
+	if (MEMMAP_LIKELY(index->nr_spare_extents <= extents && index->nr_spare_pieces <= pieces))
+		return;
 	spare_trim(index->allocator, &index->spare_extents, &index->nr_spare_extents, extents,
 		   sizeof(struct mapping_extent));
 	spare_trim(index->allocator, &index->spare_pieces, &index->nr_spare_pieces, pieces,
@@ -194,25 +192,23 @@ static int index_grow_buckets(struct memmap_mapping_index *index)
 	return 0;
 }
 
-int mapping_index_reserve(struct memmap_mapping_index *index)
+int mapping_index_stock(struct memmap_mapping_index *index)
 {
 	int err = index_grow_buckets(index);
 	if (!err)
 		err = spare_fill(index->allocator, &index->spare_extents, &index->nr_spare_extents,
-				 MAX_NEW_EXTENTS, sizeof(struct mapping_extent));
+				 MAPPING_INDEX_NEW_EXTENTS, sizeof(struct mapping_extent));
 	if (!err)
 		err = spare_fill(index->allocator, &index->spare_pieces, &index->nr_spare_pieces,
-				 MAX_NEW_PIECES, sizeof(struct mapping_piece));
+				 MAPPING_INDEX_NEW_PIECES, sizeof(struct mapping_piece));
 	return err;
 }
 
-struct mapping_piece *mapping_index_find(const struct memmap_mapping_index *index,
-					 const struct mapping_key *key, uint64_t x)
+/* The lowest piece of the tree below `piece` that ends after `x`. */
+static struct mapping_piece *pieces_find(struct mapping_piece *piece, uint64_t x)
 {
-	if (index->nr_buckets == 0)
-		return NULL;
 	struct mapping_piece *found = NULL;
-	for (struct mapping_piece *piece = *key_link(index, key); piece;) {
+	while (piece) {
 		if (piece->extent->end > x) {
 			found = piece;
 			piece = piece_of(piece->node.left);
@@ -221,6 +217,12 @@ struct mapping_piece *mapping_index_find(const struct memmap_mapping_index *inde
 		}
 	}
 	return found;
+}
+
+struct mapping_piece *mapping_index_find(const struct memmap_mapping_index *index,
+					 const struct mapping_key *key, uint64_t x)
+{
+	return index->nr_buckets > 0 ? pieces_find(*key_link(index, key), x) : NULL;
 }
 
 struct mapping_piece *mapping_piece_next(const struct mapping_piece *piece)
@@ -367,7 +369,7 @@ void mapping_index_add(struct memmap_mapping_index *index, const struct mapping_
 		changed = no_edge_changed;
 	struct mapping_piece **link = key_link(index, key);
 	/* What touches ends at r.start or later; r.start - 1 may not be below 0. */
-	struct mapping_piece *piece = mapping_index_find(index, key, r.start > 0 ? r.start - 1 : 0);
+	struct mapping_piece *piece = pieces_find(*link, r.start > 0 ? r.start - 1 : 0);
 	if (!piece || piece->extent->start > r.end) {
 		piece_insert(index, link, key, r.start, r.end);
 		changed(arg, r.start, MAPPING_BEGINS, 1);
@@ -397,7 +399,7 @@ void mapping_index_add(struct memmap_mapping_index *index, const struct mapping_
 	}
 	if (joined_start != start || joined_end != end)
 		piece_move(index, piece, joined_start, joined_end);
-	index_trim(index, MAX_NEW_EXTENTS, MAX_NEW_PIECES);
+	index_trim(index, MAPPING_INDEX_NEW_EXTENTS, MAPPING_INDEX_NEW_PIECES);
 }
 
 /*
@@ -410,13 +412,16 @@ void mapping_index_cut(struct memmap_mapping_index *index, const struct mapping_
 {
 	if (!changed)
 		changed = no_edge_changed;
-	for (;;) {
-		struct mapping_piece *piece = mapping_index_find(index, key, r.start);
+	/* Before `done`, the key maps nothing of `r` any more. */
+	for (uint64_t done = r.start; done < r.end && index->nr_buckets > 0;) {
+		/* Not before the loop: the key may go with its last piece. */
+		struct mapping_piece **link = key_link(index, key);
+		struct mapping_piece *piece = pieces_find(*link, done);
 		if (!piece || piece->extent->start >= r.end)
 			break;
-		struct mapping_piece **link = key_link(index, key);
 		uint64_t start = piece->extent->start, end = piece->extent->end;
 		bool keeps_low = start<r.start, keeps_high = end> r.end;
+		done = end;
 		if (keeps_low)
 			changed(arg, r.start, MAPPING_ENDS, 1);
 		else
@@ -435,7 +440,7 @@ void mapping_index_cut(struct memmap_mapping_index *index, const struct mapping_
 			piece_remove(index, link, piece);
 		}
 	}
-	index_trim(index, MAX_NEW_EXTENTS, MAX_NEW_PIECES);
+	index_trim(index, MAPPING_INDEX_NEW_EXTENTS, MAPPING_INDEX_NEW_PIECES);
 }
 
 struct memmap_mapping_index *mapping_index_clone(const struct memmap_mapping_index *index)
@@ -540,7 +545,8 @@ struct mapping_piece *mapping_index_any(const struct memmap_mapping_index *index
 	return NULL;
 }
 
-uint64_t mapping_index_reach(const struct memmap_mapping_index *index, uint64_t x)
+/* The greatest end of what begins at or before `x` and is not muted; 0: nothing does. */
+static uint64_t extents_reach(const struct memmap_mapping_index *index, uint64_t x)
 {
 	uint64_t reach = 0;
 	for (const struct balanced_node *node = index->extents; node;) {
@@ -558,7 +564,8 @@ uint64_t mapping_index_reach(const struct memmap_mapping_index *index, uint64_t 
 	return reach;
 }
 
-uint64_t mapping_index_next_start(const struct memmap_mapping_index *index, uint64_t x)
+/* The lowest start after `x`; UINT64_MAX: there is none. */
+static uint64_t extents_next_start(const struct memmap_mapping_index *index, uint64_t x)
 {
 	uint64_t next = UINT64_MAX;
 	for (const struct balanced_node *node = index->extents; node;) {
@@ -571,6 +578,27 @@ uint64_t mapping_index_next_start(const struct memmap_mapping_index *index, uint
 		}
 	}
 	return next;
+}
+
+/*
+ * From an offset that something maps, on to where all that begins at or before it ends; from one
+ * that nothing maps, to where something begins.
+ */
+bool mapping_index_next_hole(const struct memmap_mapping_index *index, uint64_t *at, uint64_t end,
+			     struct memmap_mappable_range *hole)
+{
+	while (*at < end) {
+		uint64_t reach = extents_reach(index, *at);
+		if (reach > *at) {
+			*at = reach;
+			continue;
+		}
+		uint64_t next = extents_next_start(index, *at);
+		*hole = (struct memmap_mappable_range){*at, next < end ? next : end};
+		*at = hole->end;
+		return true;
+	}
+	return false;
 }
 
 /*

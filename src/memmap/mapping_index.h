@@ -43,7 +43,7 @@ struct mapping_extent {
 	struct balanced_node node; /* must be first */
 	uint64_t start, end;
 	uint64_t max_end; /* in this subtree, what is muted left out */
-	bool muted;       /* counts for nothing in mapping_index_reach() */
+	bool muted;       /* counts for nothing in mapping_index_next_hole() */
 	size_t nr_pieces;
 	struct mapping_piece *pieces;
 };
@@ -90,8 +90,21 @@ struct memmap_mapping_index *mapping_index_clone(const struct memmap_mapping_ind
 /* Forget all pieces. */
 void mapping_index_clear(struct memmap_mapping_index *index);
 
+/* The most that one operation takes: cutting a hole into a piece leaves two where one was. */
+#define MAPPING_INDEX_NEW_EXTENTS 2
+#define MAPPING_INDEX_NEW_PIECES  1
+
+int mapping_index_stock(struct memmap_mapping_index *index);
+
 /* After it, one add or one cut cannot fail. 0 or -ENOMEM. */
-int mapping_index_reserve(struct memmap_mapping_index *index);
+static inline int mapping_index_reserve(struct memmap_mapping_index *index)
+{
+	if (MEMMAP_LIKELY(index->nr_pieces < index->nr_buckets &&
+			  index->nr_spare_extents >= MAPPING_INDEX_NEW_EXTENTS &&
+			  index->nr_spare_pieces >= MAPPING_INDEX_NEW_PIECES))
+		return 0;
+	return mapping_index_stock(index);
+}
 
 /*
  * `key` maps `r` as well; of what it maps already, nothing changes. What touches is joined.
@@ -133,13 +146,14 @@ size_t mapping_index_count(const struct memmap_mapping_index *index, uint64_t x)
 struct mapping_piece *mapping_index_any(const struct memmap_mapping_index *index,
 					struct memmap_mappable_range r);
 
-/* The greatest end of what begins at or before `x`; 0: nothing does. */
-uint64_t mapping_index_reach(const struct memmap_mapping_index *index, uint64_t x);
+/*
+ * The next run of offsets of [*at, end) that nothing maps, but what is muted; `*at` is then its
+ * end. False: there is none.
+ */
+bool mapping_index_next_hole(const struct memmap_mapping_index *index, uint64_t *at, uint64_t end,
+			     struct memmap_mappable_range *hole);
 
-/* The lowest start after `x`; UINT64_MAX: there is none. */
-uint64_t mapping_index_next_start(const struct memmap_mapping_index *index, uint64_t x);
-
-/* Have mapping_index_reach() pass over an extent, or not. */
+/* Have mapping_index_next_hole() pass over an extent, or not. */
 void mapping_extent_set_muted(struct mapping_extent *extent, bool muted);
 
 /* Is everything as it should be? 0, or -EINVAL and a line on stderr. */

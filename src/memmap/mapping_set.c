@@ -26,7 +26,6 @@
 #define SEGMENT_SPLIT mappings_part
 #define SEGMENT_UNSPLIT mappings_unpart
 #define SEGMENT_DUP_VALUE memmap_mappings_of_range_duplicate
-#define SEGMENT_TRACK_GAPS 1
 #define SEGMENT_IMPLEMENT_ONLY
 #include <memmap/segment_set.h>
 /* clang-format on */
@@ -84,50 +83,98 @@ static struct mapping_change change_make(const char *function, struct memmap_map
 	memmap_panic("%s: the offsets of %s from 0x%" PRIx64 " overflow", function, text, offset);
 }
 
-/* Part the segments that the edges of the range cross. Two insertions have been reserved. */
-static void change_part(const struct mapping_change *c)
+/* The segments at the edges of the range, once it parts none. */
+static void change_find_edges(struct mapping_change *c)
 {
-	struct memmap_mapped_set *segments = &c->set->segments;
-	int err = memmap_mapped_set_split_at(segments, c->mr.start);
-	if (err >= 0)
-		err = memmap_mapped_set_split_at(segments, c->mr.end);
-	memmap_assert(err >= 0);
+	const struct memmap_mapped_set *segments = &c->set->segments;
+	c->first = c->last = memmap_mapped_set_find_segment(segments, c->mr.start);
+	if (!memmap_mapped_iterator_ok(c->first) ||
+	    memmap_mapped_iterator_end(c->first) != c->mr.end)
+		c->last = memmap_mapped_set_find_segment(segments, c->mr.end - 1);
 }
 
-static int add_by_index(const struct mapping_change *c)
+/*
+ * Part the segments that the edges of the range cross: both or, when out of memory, neither. For a
+ * start, c->first may be the segment that holds the range's start.
+ */
+static int change_part(struct mapping_change *c)
+{
+	if (memmap_mapped_iterator_ok(c->first)) {
+		struct memmap_mappable_range r = memmap_mapped_iterator_range(c->first);
+		if (r.start == c->mr.start && r.end == c->mr.end) {
+			c->last = c->first;
+			return 0;
+		}
+	}
+	int err = memmap_mapped_set_split_edges(&c->set->segments, c->mr, true);
+	if (!err)
+		change_find_edges(c);
+	return err;
+}
+
+static struct memmap_mappings_view *view_of(segment_iterator seg)
+{
+	return &memmap_mapped_iterator_value_ptr(seg)->in.view;
+}
+
+/* mapping_set_count_edge(), looking first where edges are most. */
+static void change_count_edge(void *arg, uint64_t at, enum mapping_edge edge, ptrdiff_t change)
+{
+	const struct mapping_change *c = arg;
+	if (edge == MAPPING_BEGINS && at == c->mr.start && memmap_mapped_iterator_ok(c->first))
+		view_of(c->first)->nr_begins += (size_t)change;
+	else if (edge == MAPPING_ENDS && at == c->mr.end && memmap_mapped_iterator_ok(c->last))
+		view_of(c->last)->nr_ends += (size_t)change;
+	else
+		mapping_set_count_edge(c->set, at, edge, change);
+}
+
+static size_t change_nr_holes(const struct mapping_change *c)
+{
+	size_t nr = 0;
+	uint64_t at = c->mr.start;
+	for (struct memmap_mappable_range hole;
+	     mapping_index_next_hole(c->set->index, &at, c->mr.end, &hole);)
+		nr++;
+	return nr;
+}
+
+/* Segments for what nothing maps yet. There is memory for it. */
+static void change_fill_holes(const struct mapping_change *c)
 {
 	struct memmap_mapped_set *segments = &c->set->segments;
-	struct memmap_mapping_index *index = c->set->index;
+	uint64_t at = c->mr.start;
+	for (struct memmap_mappable_range hole;
+	     mapping_index_next_hole(c->set->index, &at, c->mr.end, &hole);) {
+		int err = 0;
+		if (c->changed)
+			err = memmap_mappable_ranges_append(c->changed, hole);
+		if (!err)
+			err = memmap_mapped_set_insert_without_merging(
+				segments, memmap_mapped_set_find_gap(segments, hole.start), hole,
+				mappings_view(c->set->index, hole), NULL);
+		memmap_assert(err == 0);
+	}
+}
 
-	size_t nr_gaps = 0;
-	segment_gap first =
-		memmap_mapped_set_lower_bound_large_enough_gap(segments, c->mr.start, 1);
-	for (segment_gap gap = first; memmap_mapped_gap_iterator_ok(gap) &&
-				      memmap_mapped_gap_iterator_start(gap) < c->mr.end;
-	     gap = memmap_mapped_gap_iterator_next_large_enough_gap(gap, 1))
-		nr_gaps++;
-	int err = memmap_mapped_set_reserve(segments, nr_gaps + 2);
+static int add_by_index(struct mapping_change *c)
+{
+	size_t nr_holes = change_nr_holes(c);
+	int err = mapping_index_reserve(c->set->index);
+	if (!err && nr_holes > 0)
+		err = memmap_mapped_set_reserve(&c->set->segments, nr_holes + 2);
 	if (!err && c->changed)
-		err = memmap_mappable_ranges_reserve(c->changed, nr_gaps);
+		err = memmap_mappable_ranges_reserve(c->changed, nr_holes);
 	if (!err)
-		err = mapping_index_reserve(index);
+		err = change_part(c);
 	if (err)
 		return err;
 
-	change_part(c);
-	for (uint64_t at = c->mr.start; nr_gaps > 0; nr_gaps--) {
-		segment_gap gap = memmap_mapped_set_lower_bound_large_enough_gap(segments, at, 1);
-		struct memmap_mappable_range r = memmap_mappable_range_intersect(
-			memmap_mapped_gap_iterator_range(gap), c->mr);
-		if (c->changed)
-			err = memmap_mappable_ranges_append(c->changed, r);
-		memmap_assert(err == 0);
-		err = memmap_mapped_set_insert_without_merging_unchecked(
-			segments, gap, r, mappings_view(index, r), NULL);
-		memmap_assert(err == 0);
-		at = r.end;
+	if (nr_holes > 0) {
+		change_fill_holes(c);
+		change_find_edges(c);
 	}
-	mapping_index_add(index, &c->key, c->mr, mapping_set_count_edge, c->set);
+	mapping_index_add(c->set->index, &c->key, c->mr, change_count_edge, c);
 	return 0;
 }
 
@@ -137,6 +184,7 @@ int memmap_mapping_set_add_mapping(struct memmap_mapping_set *set, struct memmap
 {
 	struct mapping_change c =
 		change_make(__func__, set, ms, ar, offset, writable, newly_mapped);
+	c.first = memmap_mapped_set_find_segment(&set->segments, offset);
 	int settled = mapping_set_settle(set);
 	if (settled < 0)
 		return settled;
@@ -178,57 +226,30 @@ static bool change_mute(const struct mapping_change *c, bool muted)
 	return any;
 }
 
-/* The next run of offsets that is left without mappings, from `*at` on; false: there is none. */
-static bool change_next_hole(const struct mapping_change *c, uint64_t *at,
-			     struct memmap_mappable_range *hole)
+/* How many segments are left without mappings, once what goes is muted. */
+static size_t change_nr_emptied(const struct mapping_change *c)
 {
-	const struct memmap_mapping_index *index = c->set->index;
-	while (*at < c->mr.end) {
-		/* Where what goes is not, nothing changes: a gap is no hole. */
-		const struct mapping_piece *piece = mapping_index_find(index, &c->key, *at);
-		if (!piece || piece->extent->start >= c->mr.end)
-			return false;
-		uint64_t end = piece->extent->end < c->mr.end ? piece->extent->end : c->mr.end;
-		if (*at < piece->extent->start)
-			*at = piece->extent->start;
-		if (!piece->extent->muted) {
-			*at = end;
-			continue;
-		}
-		uint64_t reach = mapping_index_reach(index, *at);
-		if (reach > *at) {
-			*at = reach;
-			continue;
-		}
-		uint64_t next = mapping_index_next_start(index, *at);
-		*hole = (struct memmap_mappable_range){*at, next < end ? next : end};
-		*at = hole->end;
-		return true;
-	}
-	return false;
-}
-
-static int change_reserve_holes(const struct mapping_change *c)
-{
+	const struct memmap_mapped_set *segments = &c->set->segments;
 	size_t nr = 0;
 	uint64_t at = c->mr.start;
-	for (struct memmap_mappable_range hole; change_next_hole(c, &at, &hole);) {
-		segment_iterator seg =
-			memmap_mapped_set_find_segment(&c->set->segments, hole.start);
+	for (struct memmap_mappable_range hole;
+	     mapping_index_next_hole(c->set->index, &at, c->mr.end, &hole);) {
+		segment_iterator seg = memmap_mapped_set_lower_bound_segment(segments, hole.start);
 		for (;
 		     memmap_mapped_iterator_ok(seg) && memmap_mapped_iterator_start(seg) < hole.end;
 		     seg = memmap_mapped_iterator_next_segment(seg))
 			nr++;
 	}
-	return memmap_mappable_ranges_reserve(c->changed, nr);
+	return nr;
 }
 
-static void change_remove_holes(const struct mapping_change *c)
+static void change_remove_emptied(const struct mapping_change *c)
 {
+	struct memmap_mapped_set *segments = &c->set->segments;
 	uint64_t at = c->mr.start;
-	for (struct memmap_mappable_range hole; change_next_hole(c, &at, &hole);) {
-		segment_iterator seg =
-			memmap_mapped_set_find_segment(&c->set->segments, hole.start);
+	for (struct memmap_mappable_range hole;
+	     mapping_index_next_hole(c->set->index, &at, c->mr.end, &hole);) {
+		segment_iterator seg = memmap_mapped_set_lower_bound_segment(segments, hole.start);
 		while (memmap_mapped_iterator_ok(seg) &&
 		       memmap_mapped_iterator_start(seg) < hole.end) {
 			if (c->changed) {
@@ -237,32 +258,58 @@ static void change_remove_holes(const struct mapping_change *c)
 				memmap_assert(err == 0);
 			}
 			seg = memmap_mapped_gap_iterator_next_segment(
-				memmap_mapped_set_remove(&c->set->segments, seg));
+				memmap_mapped_set_remove(segments, seg));
 		}
 	}
 }
 
-static int remove_by_index(const struct mapping_change *c)
+/* Would the two merge, now that the index has changed? Terminal iterators do not. */
+static bool change_merges(segment_iterator low, segment_iterator high)
 {
-	int err = memmap_mapped_set_reserve(&c->set->segments, 2);
-	if (!err)
-		err = mapping_index_reserve(c->set->index);
+	return memmap_mapped_iterator_ok(low) && memmap_mapped_iterator_ok(high) &&
+	       view_of(low)->nr_ends == 0 && view_of(high)->nr_begins == 0 &&
+	       memmap_mapped_iterator_end(low) == memmap_mapped_iterator_start(high);
+}
+
+/* Merge the segments at the edges with those outside. */
+static void change_merge(struct mapping_change *c)
+{
+	struct memmap_mapped_set *segments = &c->set->segments;
+	if (memmap_mapped_iterator_ok(c->last)) {
+		segment_iterator next = memmap_mapped_iterator_next_segment(c->last);
+		if (change_merges(c->last, next)) {
+			memmap_mapped_set_merge_unchecked(segments, c->last, next);
+			c->first = memmap_mapped_set_find_segment(segments, c->mr.start);
+		}
+	}
+	if (memmap_mapped_iterator_ok(c->first)) {
+		segment_iterator prev = memmap_mapped_iterator_prev_segment(c->first);
+		if (change_merges(prev, c->first))
+			memmap_mapped_set_merge_unchecked(segments, prev, c->first);
+	}
+}
+
+static int remove_by_index(struct mapping_change *c)
+{
+	int err = mapping_index_reserve(c->set->index);
 	if (err)
 		return err;
-	bool holes = change_mute(c, true);
-	if (holes && c->changed)
-		err = change_reserve_holes(c);
-	if (!err) {
-		change_part(c);
-		if (holes)
-			change_remove_holes(c);
+	bool any_muted = change_mute(c, true);
+	size_t nr_emptied = any_muted ? change_nr_emptied(c) : 0;
+	if (c->changed)
+		err = memmap_mappable_ranges_reserve(c->changed, nr_emptied);
+	if (!err)
+		err = change_part(c);
+	if (!err && nr_emptied > 0) {
+		change_remove_emptied(c);
+		change_find_edges(c);
 	}
-	if (holes)
+	if (any_muted)
 		change_mute(c, false);
 	if (err)
 		return err;
-	mapping_index_cut(c->set->index, &c->key, c->mr, mapping_set_count_edge, c->set);
-	memmap_mapped_set_merge_adjacent(&c->set->segments, c->mr);
+	mapping_index_cut(c->set->index, &c->key, c->mr, change_count_edge, c);
+	change_merge(c);
 	return 0;
 }
 
@@ -273,7 +320,8 @@ int memmap_mapping_set_remove_mapping(struct memmap_mapping_set *set,
 {
 	struct mapping_change c =
 		change_make(__func__, set, ms, ar, offset, writable, newly_unmapped);
-	if (!memmap_mapped_iterator_ok(memmap_mapped_set_find_segment(&set->segments, offset))) {
+	c.first = memmap_mapped_set_find_segment(&set->segments, offset);
+	if (!memmap_mapped_iterator_ok(c.first)) {
 		char text[MEMMAP_RANGE_FORMAT_SIZE];
 		memmap_panic("%s(%s): no segment contains 0x%" PRIx64, __func__,
 			     memmap_mappable_range_format(c.mr, text, sizeof(text)), offset);

@@ -40,6 +40,8 @@ struct mapping_change {
 	struct memmap_mappable_range mr;
 	struct memmap_mappable_ranges
 		*changed; /* what became mapped or unmapped; NULL: not wanted */
+	/* By the index: the segments that begin and end with `mr`, if there are; else terminal. */
+	segment_iterator first, last;
 };
 
 static inline bool mapping_set_is_settled(const struct memmap_mapping_set *set)
@@ -58,7 +60,14 @@ void mapping_set_unsettle(struct memmap_mapping_set *set);
  *              0  it cannot be: some segment has mappings that are not of its length, or none
  *              -ENOMEM
  */
-int mapping_set_settle(struct memmap_mapping_set *set);
+int mapping_set_settle_slowly(struct memmap_mapping_set *set);
+static inline int mapping_set_settle(struct memmap_mapping_set *set)
+{
+	const struct memmap_mapping_index *index = set->index;
+	if (MEMMAP_LIKELY(index && !index->unsettled && index->nr_users == 1))
+		return 1;
+	return mapping_set_settle_slowly(set);
+}
 
 /* The segments of `r` are gone, or about to: so are their mappings in the index, if possible. */
 void mapping_set_forget(struct memmap_mapping_set *set, struct memmap_mappable_range r);

@@ -172,7 +172,7 @@ static void settle_counts(struct memmap_mapping_set *set)
 	}
 }
 
-int mapping_set_settle(struct memmap_mapping_set *set)
+int mapping_set_settle_slowly(struct memmap_mapping_set *set)
 {
 	int err = settle_index(set);
 	if (err)
