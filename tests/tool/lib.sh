@@ -52,9 +52,14 @@ traced() {
 	"$CHECK_REPORT" report.json || fail "the report of: $*"
 }
 
-# can_trace: skip the script where nothing can be traced.
+# can_trace: skip the script where the kernel does not let anybody trace; any other failure is one.
 can_trace() {
-	"$MEMMAP" trace -q -- /bin/true 2>err || skip "nothing can be traced here: $(cat err)"
+	"$MEMMAP" trace -q -- /bin/true 2>err && return
+	if grep -q -e 'no permission to trace' -e 'refuses seccomp' err; then
+		skip "nothing can be traced here: $(cat err)"
+	fi
+	fail "memmap trace -- /bin/true: $(cat err)"
+	exit 1
 }
 
 # has COMMAND...: skip the script when one is missing.

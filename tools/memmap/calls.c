@@ -34,40 +34,40 @@ enum kind {
 };
 
 static const struct {
-	enum call_id id;
 	uint64_t number;
 	const char *name;
+	enum call_id id;
 	enum kind args[7];
 } calls[] = {
-	{CALL_MMAP, SYS_mmap, "mmap", {ADDRESS, SIZE, PROT, MAP, INT, SIZE}},
-	{CALL_MUNMAP, SYS_munmap, "munmap", {ADDRESS, SIZE}},
-	{CALL_MPROTECT, SYS_mprotect, "mprotect", {ADDRESS, SIZE, PROT}},
-	{CALL_PKEY_MPROTECT, SYS_pkey_mprotect, "pkey_mprotect", {ADDRESS, SIZE, PROT, INT}},
-	{CALL_MREMAP, SYS_mremap, "mremap", {ADDRESS, SIZE, SIZE, MREMAP, ADDRESS}},
-	{CALL_BRK, SYS_brk, "brk", {ADDRESS}},
-	{CALL_MADVISE, SYS_madvise, "madvise", {ADDRESS, SIZE, ADVICE}},
-	{CALL_MSYNC, SYS_msync, "msync", {ADDRESS, SIZE, MSYNC}},
-	{CALL_MLOCK, SYS_mlock, "mlock", {ADDRESS, SIZE}},
-	{CALL_MLOCK2, SYS_mlock2, "mlock2", {ADDRESS, SIZE, MLOCK2}},
-	{CALL_MUNLOCK, SYS_munlock, "munlock", {ADDRESS, SIZE}},
-	{CALL_MLOCKALL, SYS_mlockall, "mlockall", {MLOCKALL}},
-	{CALL_MUNLOCKALL, SYS_munlockall, "munlockall", {END}},
-	{CALL_MSEAL, MEMMAP_NR_MSEAL, "mseal", {ADDRESS, SIZE, HEX}},
-	{CALL_REMAP_FILE_PAGES,
-	 SYS_remap_file_pages,
+	{SYS_mmap, "mmap", CALL_MMAP, {ADDRESS, SIZE, PROT, MAP, INT, SIZE}},
+	{SYS_munmap, "munmap", CALL_MUNMAP, {ADDRESS, SIZE}},
+	{SYS_mprotect, "mprotect", CALL_MPROTECT, {ADDRESS, SIZE, PROT}},
+	{SYS_pkey_mprotect, "pkey_mprotect", CALL_PKEY_MPROTECT, {ADDRESS, SIZE, PROT, INT}},
+	{SYS_mremap, "mremap", CALL_MREMAP, {ADDRESS, SIZE, SIZE, MREMAP, ADDRESS}},
+	{SYS_brk, "brk", CALL_BRK, {ADDRESS}},
+	{SYS_madvise, "madvise", CALL_MADVISE, {ADDRESS, SIZE, ADVICE}},
+	{SYS_msync, "msync", CALL_MSYNC, {ADDRESS, SIZE, MSYNC}},
+	{SYS_mlock, "mlock", CALL_MLOCK, {ADDRESS, SIZE}},
+	{SYS_mlock2, "mlock2", CALL_MLOCK2, {ADDRESS, SIZE, MLOCK2}},
+	{SYS_munlock, "munlock", CALL_MUNLOCK, {ADDRESS, SIZE}},
+	{SYS_mlockall, "mlockall", CALL_MLOCKALL, {MLOCKALL}},
+	{SYS_munlockall, "munlockall", CALL_MUNLOCKALL, {END}},
+	{MEMMAP_NR_MSEAL, "mseal", CALL_MSEAL, {ADDRESS, SIZE, HEX}},
+	{SYS_remap_file_pages,
 	 "remap_file_pages",
+	 CALL_REMAP_FILE_PAGES,
 	 {ADDRESS, SIZE, PROT, SIZE, MAP}},
-	{CALL_SHMAT, SYS_shmat, "shmat", {INT, ADDRESS, HEX}},
-	{CALL_SHMDT, SYS_shmdt, "shmdt", {ADDRESS}},
-	{CALL_PRCTL, SYS_prctl, "prctl", {HEX, HEX, HEX, HEX, HEX}},
-	{CALL_SETRLIMIT, SYS_setrlimit, "setrlimit", {RESOURCE, ADDRESS}},
-	{CALL_PRLIMIT64, SYS_prlimit64, "prlimit64", {INT, RESOURCE, ADDRESS, ADDRESS}},
-	{CALL_PERSONALITY, SYS_personality, "personality", {HEX}},
-	{CALL_IO_SETUP, SYS_io_setup, "io_setup", {INT, ADDRESS}},
-	{CALL_IO_DESTROY, SYS_io_destroy, "io_destroy", {ADDRESS}},
-	{CALL_MBIND, SYS_mbind, "mbind", {ADDRESS, SIZE, INT, ADDRESS, INT, HEX}},
-	{CALL_IOCTL, SYS_ioctl, "ioctl", {INT, HEX, ADDRESS}},
-	{CALL_OTHER, UINT64_MAX, "other", {HEX, HEX, HEX, HEX, HEX, HEX}},
+	{SYS_shmat, "shmat", CALL_SHMAT, {INT, ADDRESS, HEX}},
+	{SYS_shmdt, "shmdt", CALL_SHMDT, {ADDRESS}},
+	{SYS_prctl, "prctl", CALL_PRCTL, {HEX, HEX, HEX, HEX, HEX}},
+	{SYS_setrlimit, "setrlimit", CALL_SETRLIMIT, {RESOURCE, ADDRESS}},
+	{SYS_prlimit64, "prlimit64", CALL_PRLIMIT64, {INT, RESOURCE, ADDRESS, ADDRESS}},
+	{SYS_personality, "personality", CALL_PERSONALITY, {HEX}},
+	{SYS_io_setup, "io_setup", CALL_IO_SETUP, {INT, ADDRESS}},
+	{SYS_io_destroy, "io_destroy", CALL_IO_DESTROY, {ADDRESS}},
+	{SYS_mbind, "mbind", CALL_MBIND, {ADDRESS, SIZE, INT, ADDRESS, INT, HEX}},
+	{SYS_ioctl, "ioctl", CALL_IOCTL, {INT, HEX, ADDRESS}},
+	{UINT64_MAX, "other", CALL_OTHER, {HEX, HEX, HEX, HEX, HEX, HEX}},
 };
 
 static size_t index_of(uint64_t number)

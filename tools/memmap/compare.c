@@ -161,11 +161,11 @@ static int find_regions(struct comparison *c)
 			m++;
 			k++;
 			c->exact++;
-		} else if (!kernel || (model && model->range.start <= kernel->range.start)) {
+		} else if (model && (!kernel || model->range.start <= kernel->range.start)) {
 			quote(c->expected, model);
 			err = add_region(c, model->range);
 			m++;
-		} else {
+		} else if (kernel) {
 			quote(c->found, kernel);
 			err = add_region(c, kernel->range);
 			k++;
