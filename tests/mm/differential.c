@@ -227,10 +227,10 @@ static enum kind run_step(struct world *world, const struct step *step, bool all
 	return kind;
 }
 
-static int world_start(struct world *world, bool no_ipc_lock)
+static int world_start(struct world *world, struct surroundings with)
 {
 	memset(world, 0, sizeof(*world));
-	if (kernel_start(&world->kernel, &files, no_ipc_lock) ||
+	if (kernel_start(&world->kernel, &files, with) ||
 	    model_start(&world->model, &world->kernel, &files))
 		return -1;
 	return 0;
@@ -249,6 +249,17 @@ static bool step_possible(const struct world *world, const struct step *step)
 	       (step->op != OP_FORK || !world->kernel.alive[step->args[0]]);
 }
 
+/* A step as a script would have it, with what it returned. */
+static void print_step_made(const struct step *step, const struct difference *difference,
+			    const struct bases *bases)
+{
+	struct step made = *step;
+
+	made.expects = true;
+	made.expected = difference->expected;
+	step_print(stderr, &made, bases);
+}
+
 /* Run a whole script in a world of its own. */
 static void run_script(const struct script *script, bool all, bool verbose,
 		       struct difference *difference)
@@ -256,7 +267,7 @@ static void run_script(const struct script *script, bool all, bool verbose,
 	struct world world;
 
 	memset(difference, 0, sizeof(*difference));
-	if (world_start(&world, script->no_ipc_lock)) {
+	if (world_start(&world, script->with)) {
 		difference->kind = KIND_HARNESS;
 		return;
 	}
@@ -267,6 +278,8 @@ static void run_script(const struct script *script, bool all, bool verbose,
 		difference->at = i;
 		difference->step = script->steps[i];
 		difference->kind = run_step(&world, &script->steps[i], all, verbose, difference);
+		if (options.verbose)
+			print_step_made(&script->steps[i], difference, &world.kernel.bases);
 	}
 	if (!world_stop(&world) && !difference->kind)
 		difference->kind = KIND_LEFTOVER;
@@ -276,7 +289,7 @@ static void run_script(const struct script *script, bool all, bool verbose,
 
 static struct script without(const struct script *script, size_t from, size_t count)
 {
-	struct script shorter = {.no_ipc_lock = script->no_ipc_lock};
+	struct script shorter = {.with = script->with};
 
 	for (size_t i = 0; i < script->len; i++)
 		if (i < from || i >= from + count)
@@ -289,7 +302,7 @@ static struct script without_fork(const struct script *script, size_t at)
 {
 	const unsigned int parent = script->steps[at].process;
 	const unsigned int child = (unsigned int)script->steps[at].args[0];
-	struct script shorter = {.no_ipc_lock = script->no_ipc_lock};
+	struct script shorter = {.with = script->with};
 
 	for (size_t i = 0; i < script->len; i++) {
 		struct step step = script->steps[i];
@@ -363,7 +376,7 @@ static void print_difference(const struct script *script, const struct differenc
 		fprintf(stderr, "%s\n", error_name(difference->found));
 	else
 		fprintf(stderr, "%#llx\n", (unsigned long long)difference->found);
-	run_script(script, true, true, &again);
+	run_script(script, !script->maps_only, true, &again);
 }
 
 /* ---- Running seeds ---- */
@@ -384,7 +397,7 @@ static size_t run_seed(uint64_t seed, bool *failed)
 	probe.process[0].maps = (char *)(uintptr_t) "";
 	generator_start(&generator, seed, &probe, &script);
 	generator_release(&generator);
-	if (world_start(&world, script.no_ipc_lock))
+	if (world_start(&world, script.with))
 		exit(77);
 	generator_start(&generator, seed, &world.kernel, &script);
 	bases = world.kernel.bases;
@@ -393,12 +406,12 @@ static size_t run_seed(uint64_t seed, bool *failed)
 		const struct step step = generator_next(&generator, &world.kernel);
 		const bool all = i % STEPS_BETWEEN_FULL_CHECKS == STEPS_BETWEEN_FULL_CHECKS - 1;
 
-		if (options.verbose)
-			step_print(stderr, &step, &bases);
 		script_append(&script, step);
 		difference.at = i;
 		difference.step = step;
 		difference.kind = run_step(&world, &step, all, false, &difference);
+		if (options.verbose)
+			print_step_made(&step, &difference, &bases);
 	}
 	generator_release(&generator);
 	if (!world_stop(&world) && !difference.kind)
@@ -461,13 +474,18 @@ static unsigned int replay(const char *path)
 	struct bases bases;
 	unsigned int failures = 0;
 
-	if (kernel_start(&kernel, &files, false))
+	/* What it is to be started with decides where things are, and is needed first. */
+	memset(&bases, 0, sizeof(bases));
+	if (script_read(path, &script, &bases))
+		return 1;
+	if (kernel_start(&kernel, &files, script.with))
 		exit(77);
 	bases = kernel.bases;
 	kernel_stop(&kernel);
+	script_release(&script);
 	if (script_read(path, &script, &bases))
 		return 1;
-	run_script(&script, true, false, &difference);
+	run_script(&script, !script.maps_only, false, &difference);
 	if (difference.kind) {
 		fprintf(stderr, "differential: %s:\n", path);
 		script.len = difference.at + 1;

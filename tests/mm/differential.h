@@ -51,7 +51,9 @@ enum op {
 	OP_FORK,  /* the child gets the number in args[0] */
 	OP_EXIT,
 	OP_LIMIT, /* set a soft limit: which, bytes */
-	OP_VMAS,  /* no call: the range args[0..1) must be made of args[2] VMAs */
+	OP_PERSONALITY,
+	OP_STRIPE, /* many calls: mprotect every other page, args[1] of them, to PROT_READ */
+	OP_VMAS,   /* no call: the range args[0..1) must be made of args[2] VMAs */
 	NR_OPS
 };
 
@@ -63,11 +65,21 @@ struct step {
 	int64_t expected;
 };
 
+/* What the executor is started with. */
+struct surroundings {
+	bool no_ipc_lock; /* it lacks CAP_IPC_LOCK: RLIMIT_MEMLOCK counts */
+	bool bottom_up;   /* the legacy layout */
+};
+
 struct script {
 	struct step *steps;
 	size_t len, cap;
-	bool no_ipc_lock; /* the executor lacks CAP_IPC_LOCK: RLIMIT_MEMLOCK counts */
+	struct surroundings with;
+	bool maps_only; /* there are too many VMAs to compare more than maps after each step */
 };
+
+/* The i-th call of an OP_STRIPE. */
+struct step stripe_step(const struct step *step, uint64_t i);
 
 void script_append(struct script *script, struct step step);
 void script_release(struct script *script);
@@ -75,7 +87,7 @@ void script_release(struct script *script);
 /* Where symbolic addresses begin; found when a world starts, the same in all of them. */
 struct bases {
 	uint64_t brk;   /* B: the start of the heap */
-	uint64_t top;   /* T: where the first mapping that the kernel places will end */
+	uint64_t top;   /* T: where what the kernel places first will end; bottom-up: begin */
 	uint64_t stack; /* S: the start of the stack's VMA */
 };
 
@@ -168,7 +180,7 @@ struct kernel {
 };
 
 /* All return 0 or more, or -1 with a message on stderr: then the harness itself is broken. */
-int kernel_start(struct kernel *kernel, const struct open_files *files, bool no_ipc_lock);
+int kernel_start(struct kernel *kernel, const struct open_files *files, struct surroundings with);
 void kernel_stop(struct kernel *kernel);
 int kernel_run(struct kernel *kernel, const struct step *step, int64_t *result);
 int kernel_read_maps(struct kernel *kernel, unsigned int process);

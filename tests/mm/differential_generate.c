@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 
 #include "mm/abi.h"
@@ -51,7 +52,8 @@ void generator_start(struct generator *g, uint64_t seed, const struct kernel *ke
 	g->seals = chance(g, 15);
 	g->arena_pages = ARENA_PAGES >> below(g, 4);
 	g->only_anonymous = chance(g, 25);
-	script->no_ipc_lock = chance(g, 50);
+	script->with.no_ipc_lock = chance(g, 50);
+	script->with.bottom_up = chance(g, 20);
 	kernel_vmas_parse(&g->vmas, kernel->process[0].maps);
 	for (size_t i = 0; i < g->vmas.len && g->nr_guarded + 2 <= 64; i++) {
 		/* It does not need [vdso] and [vvar]. */
@@ -123,7 +125,7 @@ static uint64_t pick_address(struct generator *g, const struct kernel *kernel)
 		address = vma->start + below(g, (vma->end - vma->start) / PAGE) * PAGE;
 		break;
 	case 16:
-		address = kernel->bases.top - below(g, 64) * PAGE;
+		address = kernel->bases.top + (below(g, 128) - 64) * PAGE;
 		break;
 	case 17:
 		address = kernel->bases.brk + below(g, 24) * PAGE;
@@ -428,6 +430,9 @@ static struct step step_any(struct generator *g, const struct kernel *kernel, un
 		step.args[2] = chance(g, 90) ? 0 : 1;
 	} else if (g->limits) {
 		return step_limit(g, kernel, process);
+	} else if (chance(g, 10)) {
+		step.op = OP_PERSONALITY;
+		step.args[0] = chance(g, 50) ? READ_IMPLIES_EXEC : 0;
 	} else {
 		step.op = OP_WRITE;
 	}
@@ -439,7 +444,8 @@ static bool grows_shared_anonymous(const struct generator *g, const uint64_t *ar
 {
 	for (size_t i = 0; i < g->vmas.len; i++)
 		if (args[0] >= g->vmas.vmas[i].start && args[0] < g->vmas.vmas[i].end)
-			return args[2] > args[1] && !strncmp(g->vmas.vmas[i].name, "/dev/zero", 9);
+			return args[2] > ((args[1] + PAGE - 1) & ~(PAGE - 1)) &&
+			       !strncmp(g->vmas.vmas[i].name, "/dev/zero", 9);
 	return false;
 }
 

@@ -381,7 +381,8 @@ static void process_close(struct kernel *kernel, unsigned int process)
 }
 
 /* In the child, between fork and exec. Everything is set up by number; then nothing returns. */
-static void become_executor(const struct open_files *files, int (*ends)[2], bool no_ipc_lock)
+static void become_executor(const struct open_files *files, int (*ends)[2],
+			    struct surroundings with)
 {
 	static char *const nothing[] = {NULL};
 	static char *const argv[] = {(char *)(uintptr_t) "executor", NULL};
@@ -398,9 +399,9 @@ static void become_executor(const struct open_files *files, int (*ends)[2], bool
 			_exit(120);
 	signal(SIGCHLD, SIG_IGN); /* children of the executor leave no zombies */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (no_ipc_lock)
+	if (with.no_ipc_lock)
 		prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0, 0, 0);
-	if (personality(ADDR_NO_RANDOMIZE) < 0)
+	if (personality(ADDR_NO_RANDOMIZE | (with.bottom_up ? ADDR_COMPAT_LAYOUT : 0)) < 0)
 		_exit(121);
 	execve(DIFFERENTIAL_EXECUTOR, argv, nothing);
 	_exit(122);
@@ -515,7 +516,7 @@ static int probe_min_addr(struct kernel *kernel, uint64_t *out)
 }
 
 /* Find the layout of a fresh executor from what /proc says of it. */
-static int read_layout(struct kernel *kernel)
+static int read_layout(struct kernel *kernel, bool bottom_up)
 {
 	struct memmap_mm_layout *layout = &kernel->layout;
 	struct kernel_vmas vmas = {0};
@@ -543,6 +544,14 @@ static int read_layout(struct kernel *kernel)
 		}
 	}
 	kernel_vmas_release(&vmas);
+	if (bottom_up) {
+		/* The special mappings were the first that were placed, upwards. */
+		const uint64_t end = layout->mmap_base;
+
+		layout->bottom_up = true;
+		layout->mmap_base = layout->mmap_legacy_base = kernel->bases.top;
+		kernel->bases.top = end;
+	}
 	if (!layout->mmap_base || !kernel->bases.stack) {
 		fprintf(stderr, "differential: the executor's maps are not as expected:\n%s",
 			kernel->process[0].maps);
@@ -551,7 +560,7 @@ static int read_layout(struct kernel *kernel)
 	return 0;
 }
 
-int kernel_start(struct kernel *kernel, const struct open_files *files, bool no_ipc_lock)
+int kernel_start(struct kernel *kernel, const struct open_files *files, struct surroundings with)
 {
 	int ends[EXECUTOR_MAX_PROCESSES][2];
 	const struct step probe = {.op = OP_BRK};
@@ -573,7 +582,7 @@ int kernel_start(struct kernel *kernel, const struct open_files *files, bool no_
 	if (pid < 0)
 		return broken("cannot fork");
 	if (pid == 0)
-		become_executor(files, ends, no_ipc_lock);
+		become_executor(files, ends, with);
 	for (int i = 0; i < EXECUTOR_MAX_PROCESSES; i++) {
 		close(ends[i][0]);
 		close(ends[i][1]);
@@ -585,7 +594,7 @@ int kernel_start(struct kernel *kernel, const struct open_files *files, bool no_
 	/* It answers once it is executed: only then is its /proc what it will be. */
 	if (kernel_run(kernel, &probe, &brk))
 		return -1;
-	if (process_open(kernel, 0, pid) || read_layout(kernel))
+	if (process_open(kernel, 0, pid) || read_layout(kernel, with.bottom_up))
 		return -1;
 	memmap_mm_limits_default(&kernel->limits);
 	return read_limits(pid, &kernel->limits);
@@ -698,6 +707,7 @@ static struct executor_command step_command(const struct step *step)
 		[OP_READ] = SYS_write,
 		[OP_WRITE] = SYS_read,
 		[OP_EXIT] = SYS_exit_group,
+		[OP_PERSONALITY] = SYS_personality,
 	};
 	struct executor_command command = {.number = numbers[step->op]};
 
@@ -712,6 +722,18 @@ static struct executor_command step_command(const struct step *step)
 	return command;
 }
 
+static int kernel_stripe(struct kernel *kernel, const struct step *step, int64_t *result)
+{
+	*result = 0;
+	for (uint64_t i = 0; i < step->args[1] && *result == 0; i++) {
+		const struct step protect = stripe_step(step, i);
+
+		if (kernel_run(kernel, &protect, result))
+			return -1;
+	}
+	return 0;
+}
+
 int kernel_run(struct kernel *kernel, const struct step *step, int64_t *result)
 {
 	const struct executor_command command = step_command(step);
@@ -721,6 +743,8 @@ int kernel_run(struct kernel *kernel, const struct step *step, int64_t *result)
 		return kernel_limit(kernel, step, result);
 	case OP_FORK:
 		return kernel_fork(kernel, step, result);
+	case OP_STRIPE:
+		return kernel_stripe(kernel, step, result);
 	case OP_VMAS:
 		*result = 0;
 		return 0;
@@ -737,8 +761,9 @@ int kernel_run(struct kernel *kernel, const struct step *step, int64_t *result)
 		if (send_command(kernel, step->process, &command) ||
 		    read_reply(kernel, step->process, result))
 			return -1;
-		/* A touch tells only whether it could be made. */
-		if ((step->op == OP_READ || step->op == OP_WRITE) && *result > 0)
+		/* A touch tells only whether it could be made, personality what there was. */
+		if ((step->op == OP_READ || step->op == OP_WRITE || step->op == OP_PERSONALITY) &&
+		    *result > 0)
 			*result = 0;
 		return 0;
 	}

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 
 #include <memmap/mapping_set.h>
@@ -534,6 +535,28 @@ static int64_t model_count_vmas(struct model *model, const struct step *step)
 	return -EPROTO;
 }
 
+static int64_t model_personality(struct memmap_mm *mm, uint64_t personality)
+{
+	struct memmap_mm_limits limits = memmap_mm_get_limits(mm);
+
+	limits.read_implies_exec = (personality & READ_IMPLIES_EXEC) != 0;
+	memmap_mm_set_limits(mm, &limits);
+	return 0;
+}
+
+static int64_t model_stripe(struct memmap_mm *mm, const struct step *step)
+{
+	int64_t result = 0;
+
+	for (uint64_t i = 0; i < step->args[1] && result == 0; i++) {
+		const struct step protect = stripe_step(step, i);
+
+		result = memmap_mm_sys_mprotect(mm, protect.args[0], protect.args[1],
+						protect.args[2]);
+	}
+	return result;
+}
+
 int64_t model_run(struct model *model, const struct kernel *kernel, const struct step *step,
 		  int64_t kernel_result)
 {
@@ -578,6 +601,10 @@ int64_t model_run(struct model *model, const struct kernel *kernel, const struct
 		return 0;
 	case OP_LIMIT:
 		return model_limit(model, step);
+	case OP_PERSONALITY:
+		return model_personality(mm, a[0]);
+	case OP_STRIPE:
+		return model_stripe(mm, step);
 	case OP_VMAS:
 		return model_count_vmas(model, step);
 	default:

@@ -19,13 +19,21 @@
  *   exit
  *   limit as|data|stack|memlock BYTES     lower (or restore) the soft limit
  *   vmas ADDRESS LENGTH COUNT      no call: the range is made of COUNT VMAs
- *   no-ipc-lock                    first of all: the executor lacks CAP_IPC_LOCK
+ *   personality read_implies_exec|none
+ *   stripe ADDRESS COUNT           mprotect every other page from ADDRESS on, COUNT of them, to r
+ *
+ * And first of all, what the executor is started with:
+ *
+ *   no-ipc-lock                    it lacks CAP_IPC_LOCK
+ *   bottom-up                      it has the legacy layout; T is where the first mapping begins
+ *   maps-only                      too many VMAs to compare more than maps after each step
  */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 
 #include "mm/abi.h"
@@ -123,6 +131,12 @@ static const struct word sync_flags[] = {
 	{"sync", MS_SYNC}, {NULL, 0},
 };
 
+static const struct word personalities[] = {
+	{"none", 0},
+	{"read_implies_exec", READ_IMPLIES_EXEC},
+	{NULL, 0},
+};
+
 static const struct word limits[] = {
 	{"as", RLIMIT_AS},
 	{"data", RLIMIT_DATA},
@@ -185,8 +199,19 @@ static const struct {
 	[OP_FORK] = {"fork", {{'n', NULL}}},
 	[OP_EXIT] = {"exit", {{0, NULL}}},
 	[OP_LIMIT] = {"limit", {{'c', limits}, {'n', NULL}}},
+	[OP_PERSONALITY] = {"personality", {{'f', personalities}}},
+	[OP_STRIPE] = {"stripe", {{'a', NULL}, {'n', NULL}}},
 	[OP_VMAS] = {"vmas", {{'a', NULL}, {'n', NULL}, {'n', NULL}}},
 };
+
+struct step stripe_step(const struct step *step, uint64_t i)
+{
+	return (struct step){
+		.op = OP_MPROTECT,
+		.process = step->process,
+		.args = {step->args[0] + 2 * i * PAGE, PAGE, PROT_READ},
+	};
+}
 
 void script_append(struct script *script, struct step step)
 {
@@ -232,7 +257,7 @@ static void print_address(FILE *out, uint64_t value, const struct bases *bases)
 	} near[] = {
 		{'A', ARENA, 1ULL << 24, 1ULL << 26},
 		{'B', bases ? bases->brk : 0, 0, 1ULL << 24},
-		{'T', bases ? bases->top : 0, 1ULL << 40, 1ULL << 20},
+		{'T', bases ? bases->top : 0, 1ULL << 40, 1ULL << 30},
 		{'S', bases ? bases->stack : 0, 1ULL << 26, 1ULL << 20},
 	};
 
@@ -297,8 +322,12 @@ void step_print(FILE *out, const struct step *step, const struct bases *bases)
 
 void script_print(FILE *out, const struct script *script, const struct bases *bases)
 {
-	if (script->no_ipc_lock)
+	if (script->with.no_ipc_lock)
 		fprintf(out, "no-ipc-lock\n");
+	if (script->with.bottom_up)
+		fprintf(out, "bottom-up\n");
+	if (script->maps_only)
+		fprintf(out, "maps-only\n");
 	for (size_t i = 0; i < script->len; i++)
 		step_print(out, &script->steps[i], bases);
 }
@@ -447,7 +476,11 @@ int script_read(const char *path, struct script *script, const struct bases *bas
 		if (!line[strspn(line, " \t\r\n")])
 			continue;
 		if (!strncmp(line, "no-ipc-lock", 11)) {
-			script->no_ipc_lock = true;
+			script->with.no_ipc_lock = true;
+		} else if (!strncmp(line, "bottom-up", 9)) {
+			script->with.bottom_up = true;
+		} else if (!strncmp(line, "maps-only", 9)) {
+			script->maps_only = true;
 		} else if (read_step(line, bases, &step)) {
 			script_append(script, step);
 		} else {
