@@ -35,8 +35,8 @@ MEMMAP_API int memmap_bus_error_unwrap(int err);
  * Describe an error in words.
  *
  * Returns:     a constant string for 0, every negative errno ("Input/output error") and every bus
- *              error ("BusError: Input/output error"); for other values "Unknown error". Never NULL,
- *              never to be freed, safe from any thread
+ *              error ("BusError: Input/output error"); for other values "Unknown error". Never
+ * NULL, never to be freed, safe from any thread
  */
 MEMMAP_API const char *memmap_strerror(int err);
 

@@ -15,6 +15,19 @@
 
 #include <memmap/allocator.h>
 
+/* What a sanitizer would take for a mistake is the point of a test here. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
 static void test_default_gives_aligned_memory(void **state)
 {
 	(void)state;

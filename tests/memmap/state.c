@@ -52,18 +52,16 @@ static void test_exact_bytes(void **state)
 		       "end\x19\x30\x00\x65start\x19\x10\x00"
 		       "\x82\x77memmap_mapping_of_range\xa3\x65space\x03\x68writable\xf5\x6a"
 		       "addr_range\xa2\x63"
-		       "end\x1a\x00\x01\x20\x00\x65start\x1a\x00\x01\x00\x00";
+		       "end\x1a\x00\x01\x20\x00\x65start\x1a\x00\x01\x00\x00"
+		       "\x44\x1c\xb6\x96\x49";
 	const struct memmap_file_range fr = {0x1000, 0x3000};
 	const struct memmap_mapping_of_range m = {&spaces[1], {0x10000, 0x12000}, true};
 	struct memmap_state_sink sink = new_sink();
 	assert_int_equal(memmap_file_range_state_save(&fr, &sink), 0);
 	assert_int_equal(memmap_mapping_of_range_state_save(&m, &sink), 0);
 	const struct bytes bytes = bytes_of_sink(&sink);
-	assert_int_equal(bytes.len, sizeof(expected) - 1 + STATE_TRAILER_SIZE);
+	assert_int_equal(bytes.len, sizeof(expected) - 1);
 	assert_memory_equal(bytes.at, expected, sizeof(expected) - 1);
-	struct bytes sealed = bytes;
-	bytes_seal(&sealed);
-	assert_bytes_equal(&sealed, &bytes);
 }
 
 static void check_names(const char *type_name, const char *expected_name, const char *const *fields,
