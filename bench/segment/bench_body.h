@@ -48,6 +48,10 @@
 #ifndef NR_ROUNDS
 #	define NR_ROUNDS 7
 #endif
+/* Fewer operations, for a quick look. */
+#ifndef NR_OPS
+#	define NR_OPS 1000000
+#endif
 
 enum row { IN_ORDER, AT_RANDOM, HIT, DEPENDENT, ANY, ITERATE, CHURN, GAP, GAP_FROM_0, NR_ROWS };
 
