@@ -121,6 +121,8 @@ struct memmap_mm_limits {
 	bool cap_ipc_lock;          /* may lock beyond `memlock` */
 	bool cap_sys_rawio;         /* may map below min_addr */
 	bool read_implies_exec;     /* personality(READ_IMPLIES_EXEC) */
+	int huge_pages;             /* transparent huge pages: 0 never, 1 where advised, 2 always.
+	                               Reading one makes a VMA's memory anonymous */
 };
 
 /* What the address space must ask of whoever holds the real pages. All may be NULL. */

@@ -104,6 +104,25 @@ void memmap_mm_note_anonymous(struct memmap_mm *mm, struct memmap_addr_range ar)
 		vma_make_anon(mm, it);
 }
 
+/*
+ *      |...|========= huge page ========|=========== huge page ==========|..... it
+ *                              |--- ar ---|
+ */
+bool vma_reading_makes_anon(const struct memmap_mm *mm, struct vma_iterator it,
+			    struct memmap_addr_range ar)
+{
+	const struct vma *v = vma_iterator_value_ptr(it);
+	const uint64_t advised = v->flags & (MEMMAP_VM_HUGEPAGE | MEMMAP_VM_NOHUGEPAGE);
+	if (!vma_is_anonymous(v) || mm->limits.huge_pages == 0 || advised == MEMMAP_VM_NOHUGEPAGE ||
+	    (!advised && mm->limits.huge_pages == 1))
+		return false;
+	struct memmap_addr_range part = memmap_addr_range_intersect(vma_iterator_range(it), ar);
+	uint64_t first = memmap_huge_page_round_down(part.start);
+	if (first < vma_iterator_start(it))
+		first += MEMMAP_HUGE_PAGE_SIZE;
+	return first < part.end && vma_iterator_end(it) - first >= MEMMAP_HUGE_PAGE_SIZE;
+}
+
 int mm_populate(struct memmap_mm *mm, struct memmap_addr_range ar, bool ignore_errors)
 {
 	for (struct vma_iterator it = mm_find(mm, ar.start);
@@ -117,7 +136,7 @@ int mm_populate(struct memmap_mm *mm, struct memmap_addr_range ar, bool ignore_e
 				continue;
 			return -EFAULT;
 		}
-		if (v->flags & MEMMAP_VM_WRITE)
+		if ((v->flags & MEMMAP_VM_WRITE) || vma_reading_makes_anon(mm, it, ar))
 			vma_make_anon(mm, it);
 	}
 	return 0;

@@ -196,6 +196,13 @@ void vma_make_anon(struct memmap_mm *mm, struct vma_iterator it);
 void mm_settle_anon(struct memmap_mm *mm, struct memmap_addr_range ar);
 
 /*
+ * Would reading the pages of `ar` in the VMA at `it` give it an owner? A page of zeros belongs to
+ * nobody, unless it is a huge one: then Linux sees to an owner first.
+ */
+bool vma_reading_makes_anon(const struct memmap_mm *mm, struct vma_iterator it,
+			    struct memmap_addr_range ar);
+
+/*
  * Pages of `ar` are being populated, as by mmap(MAP_POPULATE) and mlock(2): private writable VMAs
  * get their anon_vma. Holes are passed over. Linux's __mm_populate().
  *

@@ -90,6 +90,7 @@ void memmap_mm_limits_default(struct memmap_mm_limits *limits)
 		.max_map_count = UINT32_MAX,
 		.overcommit = 0,
 		.overcommit_pages = UINT64_MAX,
+		.huge_pages = 1,
 	};
 }
 

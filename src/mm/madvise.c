@@ -226,8 +226,8 @@ static int populate(struct memmap_mm *mm, struct memmap_addr_range range, bool w
 		const struct vma *v = vma_iterator_value_ptr(it);
 		if (!(v->flags & needed) || (v->flags & (MEMMAP_VM_IO | MEMMAP_VM_PFNMAP)))
 			return -EINVAL;
-		if (write && !(v->flags & MEMMAP_VM_SHARED))
-			vma_make_anon(mm, it);
+		if (write || vma_reading_makes_anon(mm, it, range))
+			vma_make_anon(mm, it); /* but not a shared one */
 	}
 	return 0;
 }

@@ -470,6 +470,20 @@ static bool has_capability(pid_t pid, unsigned int capability)
 	return at && ((strtoull(at + 7, NULL, 16) >> capability) & 1);
 }
 
+/* The mode of transparent huge pages: "always [madvise] never", say. */
+static int read_huge_pages(void)
+{
+	char text[64] = "";
+	int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		if (read(fd, text, sizeof(text) - 1) < 0)
+			text[0] = '\0';
+		close(fd);
+	}
+	return strstr(text, "[always]") ? 2 : strstr(text, "[madvise]") ? 1 : 0;
+}
+
 static int read_limits(pid_t pid, struct memmap_mm_limits *limits)
 {
 	struct rlimit as, data, stack, memlock;
@@ -491,6 +505,7 @@ static int read_limits(pid_t pid, struct memmap_mm_limits *limits)
 	limits->max_map_count = (uint32_t)max_map_count;
 	limits->overcommit = (int)overcommit;
 	limits->overcommit_pages = (info.totalram + info.totalswap) * info.mem_unit / PAGE;
+	limits->huge_pages = read_huge_pages();
 	limits->cap_ipc_lock = has_capability(pid, CAP_IPC_LOCK);
 	limits->cap_sys_rawio = has_capability(pid, CAP_SYS_RAWIO);
 	return 0;

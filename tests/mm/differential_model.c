@@ -441,6 +441,7 @@ static int64_t model_touch(struct model *model, const struct step *step, int64_t
 	struct memmap_mm *mm = model->mm[step->process];
 	const uint64_t page = step->args[0] & ~(PAGE - 1);
 	const uint64_t huge = page & ~((2ULL << 20) - 1);
+	const int mode = memmap_mm_get_limits(mm).huge_pages;
 	const uint64_t any = MEMMAP_VM_READ | MEMMAP_VM_WRITE | MEMMAP_VM_EXEC;
 	struct memmap_vma vma;
 	bool anonymous;
@@ -457,8 +458,9 @@ static int64_t model_touch(struct model *model, const struct step *step, int64_t
 		return -EFAULT;
 	/* Reading makes a page anonymous only when that is a huge one. */
 	anonymous = step->op == OP_WRITE;
-	if ((vma.flags & MEMMAP_VM_HUGEPAGE) && !vma.mappable && huge >= vma.range.start &&
-	    huge + (2ULL << 20) <= vma.range.end)
+	if (!vma.mappable && huge >= vma.range.start && huge + (2ULL << 20) <= vma.range.end &&
+	    (mode == 2 ? !(vma.flags & MEMMAP_VM_NOHUGEPAGE)
+		       : mode == 1 && (vma.flags & MEMMAP_VM_HUGEPAGE)))
 		anonymous = true;
 	if (anonymous && !(vma.flags & MEMMAP_VM_SHARED))
 		memmap_mm_note_anonymous(
