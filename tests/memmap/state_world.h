@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "memmap/state_internal.h"
+#include <memmap/error.h>
 
 /* ---- memory ---- */
 
@@ -147,6 +148,23 @@ __attribute__((unused)) static void assert_bytes_equal(const struct bytes *a, co
 {
 	assert_int_equal(a->len, b->len);
 	assert_memory_equal(a->at, b->at, a->len);
+}
+
+/* A sink, and a source of what must be well, with the spaces above. */
+__attribute__((unused)) static struct memmap_state_sink new_sink(void)
+{
+	struct memmap_state_sink sink;
+	memmap_state_sink_init(&sink, &references, NULL);
+	return sink;
+}
+
+__attribute__((unused)) static struct memmap_state_source source_of(const struct bytes *bytes)
+{
+	struct memmap_state_source source;
+	const int err = memmap_state_source_init(&source, bytes->at, bytes->len, &references);
+	if (err)
+		fail_msg("%s: %s", memmap_strerror(err), memmap_state_source_why(&source));
+	return source;
 }
 
 #endif /* MEMMAP_TESTS_MEMMAP_STATE_WORLD_H */
