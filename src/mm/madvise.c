@@ -183,6 +183,9 @@ static int advise_pages(struct memmap_mm *mm, struct vma_iterator it, struct mem
 	const struct vma *v = vma_iterator_value_ptr(it);
 	const uint64_t unmovable = MEMMAP_VM_LOCKED | MEMMAP_VM_PFNMAP;
 
+	/* Once the pages are gone, nobody can say whether there were any. */
+	if (discards(advice))
+		(void)vma_has_anon(mm, it);
 	switch (advice) {
 	case MADV_DONTNEED:
 		return v->flags & unmovable ? -EINVAL : 0;
