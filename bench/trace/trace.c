@@ -33,8 +33,6 @@
 #include "../../tools/memmap/plot_text.h"
 #include "../../tools/memmap/svg.h"
 
-extern char **environ;
-
 enum { DEFAULT_ROUNDS = 15, MOST_ROUNDS = 1000, MOST_ARGUMENTS = 16 };
 
 /* ---- What is run ---- */
@@ -44,6 +42,12 @@ struct workload {
 	const char *what;
 	const char *argv[MOST_ARGUMENTS];
 };
+
+#define FILL_A_TABLE                                                                               \
+	"create table t(a, b);"                                                                    \
+	"with recursive c(i) as (select 1 union all select i + 1 from c where i < 100000)"         \
+	" insert into t select i, i * 7919 % 1000 from c;"                                         \
+	"create index x on t(b); select b, sum(a) from t group by b having b < 10;"
 
 static const struct workload workloads[] = {
 	{"ls", "ls -lR /etc", {"ls", "-lR", "/etc"}},
@@ -59,11 +63,7 @@ static const struct workload workloads[] = {
 	  MEMMAP_SOURCE_DIR "/tools/memmap/history.c", "-o", "/dev/null"}},
 	{"sqlite3",
 	 "sqlite3, 100,000 rows, an index, a query",
-	 {"sqlite3", ":memory:",
-	  "create table t(a, b);"
-	  "with recursive c(i) as (select 1 union all select i + 1 from c where i < 100000)"
-	  " insert into t select i, i * 7919 % 1000 from c;"
-	  "create index x on t(b); select b, sum(a) from t group by b having b < 10;"}},
+	 {"sqlite3", ":memory:", FILL_A_TABLE}},
 	{"perl",
 	 "perl, 50 forks",
 	 {"perl", "-e", "for (1 .. 50) { my $p = fork; exit 0 unless $p; waitpid $p, 0 }"}},
@@ -110,7 +110,7 @@ static bool run(const struct workload *workload, enum way way, const char *repor
 		argv[nr++] = workload->argv[i];
 
 	posix_spawn_file_actions_t quiet;
-	if (posix_spawn_file_actions_init(&quiet) != 0)
+	if (!argv[0] || posix_spawn_file_actions_init(&quiet) != 0)
 		return false;
 	(void)posix_spawn_file_actions_addopen(&quiet, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	(void)posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
