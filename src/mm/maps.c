@@ -13,6 +13,7 @@
  */
 #include "internal.h"
 
+#include <endian.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -48,14 +49,28 @@ static bool text_reserve(struct memmap_text *text, size_t more)
 	return true;
 }
 
-/* At least `width` digits. Returns the end. */
+/* Eight hexadecimal digits, in the order in which they are stored, without a branch. */
+static uint64_t hex_digits(uint32_t x)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t v = x; /* a digit in every byte, the lowest first: */
+	v = (v << 16 | v) & UINT64_C(0x0000ffff0000ffff);
+	v = (v << 8 | v) & UINT64_C(0x00ff00ff00ff00ff);
+	v = (v << 4 | v) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+	uint64_t letters = ((v + 6 * each) >> 4) & each; /* 1 where it is above 9 */
+	return htobe64(v + '0' * each + letters * ('a' - '0' - 10));
+}
+
+/* At least `width` digits. Returns the end, behind which there is room for 16 more: all is written.
+ */
 static char *put_hex(char *p, uint64_t x, unsigned width)
 {
 	unsigned digits = (64 - (unsigned)__builtin_clzll(x | 1) + 3) / 4;
 	if (digits < width)
 		digits = width;
-	for (unsigned i = digits; i-- > 0; x >>= 4)
-		p[i] = "0123456789abcdef"[x & 15];
+	x <<= 64 - 4 * digits;
+	const uint64_t all[2] = {hex_digits((uint32_t)(x >> 32)), hex_digits((uint32_t)x)};
+	memcpy(p, all, sizeof(all));
 	return p + digits;
 }
 
@@ -75,10 +90,10 @@ static char *put_decimal(char *p, uint64_t x)
 /* Pad to the column of names, which is always preceded by a space. */
 static char *put_padding(char *p, const char *line)
 {
-	while (p - line < NAME_COLUMN)
-		*p++ = ' ';
-	*p++ = ' ';
-	return p;
+	size_t length = (size_t)(p - line);
+	size_t padding = length < NAME_COLUMN ? NAME_COLUMN + 1 - length : 1;
+	memset(p, ' ', padding);
+	return p + padding;
 }
 
 /* Everything before the name. */
