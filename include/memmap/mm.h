@@ -50,6 +50,7 @@ MEMMAP_BEGIN_DECLS
 #define MEMMAP_VM_MAYSHARE   UINT64_C(0x00000080) /* prints as 's'; set where the mapping is shared */
 #define MEMMAP_VM_GROWSDOWN  UINT64_C(0x00000100)
 #define MEMMAP_VM_PFNMAP     UINT64_C(0x00000400)
+#define MEMMAP_VM_MAYBE_GUARD UINT64_C(0x00000800) /* it had guard pages; keeps nothing from merging */
 #define MEMMAP_VM_LOCKED     UINT64_C(0x00002000)
 #define MEMMAP_VM_IO         UINT64_C(0x00004000)
 #define MEMMAP_VM_SEQ_READ   UINT64_C(0x00008000)

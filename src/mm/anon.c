@@ -42,7 +42,7 @@ static bool owners_compatible(struct vma_iterator a, struct vma_iterator b)
 		return false;
 	const struct vma *va = vma_iterator_value_ptr(a), *vb = vma_iterator_value_ptr(b);
 	return va->identity == vb->identity && va->name == vb->name &&
-	       !((va->flags ^ vb->flags) & ~VM_ACCESS_FLAGS) &&
+	       !((va->flags ^ vb->flags) & ~(VM_ACCESS_FLAGS | VM_STICKY)) &&
 	       vb->offset == vma_offset_at(a, vma_iterator_end(a));
 }
 

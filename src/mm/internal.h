@@ -45,6 +45,8 @@
 /* Never merged. */
 #define VM_SPECIAL (MEMMAP_VM_IO | MEMMAP_VM_DONTEXPAND | MEMMAP_VM_PFNMAP | MEMMAP_VM_MIXEDMAP)
 /* Never locked: asking for it does nothing. */
+/* Keeps no neighbours apart; what they merge into has it if one of them had. */
+#define VM_STICKY MEMMAP_VM_MAYBE_GUARD
 #define VM_NEVER_LOCKED (VM_SPECIAL | MEMMAP_VM_HUGETLB | MEMMAP_VM_DROPPABLE)
 
 /*

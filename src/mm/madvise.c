@@ -180,7 +180,7 @@ static int advise_collapse(struct memmap_mm *mm, struct vma_iterator it,
 static int advise_pages(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range part,
 			int advice)
 {
-	const struct vma *v = vma_iterator_value_ptr(it);
+	struct vma *v = vma_iterator_value_ptr(it);
 	const uint64_t unmovable = MEMMAP_VM_LOCKED | MEMMAP_VM_PFNMAP;
 
 	/* Once the pages are gone, nobody can say whether there were any. */
@@ -208,6 +208,7 @@ static int advise_pages(struct memmap_mm *mm, struct vma_iterator it, struct mem
 		/* So that a fork copies the guards, Linux gives anonymous memory an owner here. */
 		if (vma_is_anonymous(v))
 			vma_make_anon(mm, it);
+		v->flags |= MEMMAP_VM_MAYBE_GUARD;
 		return 0;
 	case MADV_GUARD_REMOVE:
 		return v->flags & (VM_SPECIAL | MEMMAP_VM_HUGETLB) ? -EINVAL : 0;

@@ -94,7 +94,8 @@ void mm_split(struct memmap_mm *mm, struct vma_iterator it, uint64_t at, struct 
 /* Are the two alike in all but their places and the owners of their anonymous pages? */
 static bool alike(const struct vma *a, const struct vma *b)
 {
-	return a->flags == b->flags && a->identity == b->identity && a->name == b->name;
+	return !((a->flags ^ b->flags) & ~VM_STICKY) && a->identity == b->identity &&
+	       a->name == b->name;
 }
 
 /* Have both VMAs anonymous pages, with different owners? Asks no more than it must. */
@@ -158,9 +159,10 @@ static struct vma_iterator merge_right(struct memmap_mm *mm, const struct vma_me
 	return next;
 }
 
-/* `target` takes in a part with the owner `from`: its own owner, if it had none yet. */
-static void inherit_owner(struct vma *target, const struct vma *from)
+/* `target` takes in a part that was `from`: with its owner, if it had none yet, and what sticks. */
+static void inherit(struct vma *target, const struct vma *from)
 {
+	target->flags |= from->flags & VM_STICKY;
 	if (!target->anon_vma) {
 		target->anon_vma = from->anon_vma;
 		target->fork_child = from->fork_child;
@@ -198,8 +200,8 @@ struct vma_iterator mm_merge_new(struct memmap_mm *mm, const struct vma_merge *m
 	 */
 	if (vma_iterator_ok(left) && vma_iterator_ok(right)) {
 		uint64_t end = vma_iterator_end(right);
-		inherit_owner(vma_iterator_value_ptr(left), vma_iterator_value_ptr(right));
-		inherit_owner(vma_iterator_value_ptr(left), &m->value);
+		inherit(vma_iterator_value_ptr(left), vma_iterator_value_ptr(right));
+		inherit(vma_iterator_value_ptr(left), &m->value);
 		left = vma_gap_iterator_prev_segment(swallow(mm, right));
 		vma_iterator_set_end(left, end);
 		return left;
@@ -209,7 +211,7 @@ struct vma_iterator mm_merge_new(struct memmap_mm *mm, const struct vma_merge *m
 	 *      |--------- left -----------|
 	 */
 	if (vma_iterator_ok(left)) {
-		inherit_owner(vma_iterator_value_ptr(left), &m->value);
+		inherit(vma_iterator_value_ptr(left), &m->value);
 		vma_iterator_set_end(left, m->range.end);
 		return left;
 	}
@@ -217,7 +219,7 @@ struct vma_iterator mm_merge_new(struct memmap_mm *mm, const struct vma_merge *m
 	 *      |*** range ***|--- right ---|
 	 *      |---------- right ----------|
 	 */
-	inherit_owner(vma_iterator_value_ptr(right), &m->value);
+	inherit(vma_iterator_value_ptr(right), &m->value);
 	vma_iterator_value_ptr(right)->offset = m->value.offset;
 	vma_iterator_set_start(right, m->range.start);
 	return right;
@@ -260,14 +262,14 @@ static struct vma_iterator merge_existing(struct memmap_mm *mm, const struct vma
 		 */
 		if (vma_iterator_ok(right)) {
 			uint64_t end = vma_iterator_end(right);
-			inherit_owner(l, vma_iterator_value_ptr(right));
-			inherit_owner(l, &from);
+			inherit(l, vma_iterator_value_ptr(right));
+			inherit(l, &from);
 			right = vma_gap_iterator_next_segment(swallow(mm, middle));
 			left = vma_gap_iterator_prev_segment(swallow(mm, right));
 			vma_iterator_set_end(left, end);
 			return left;
 		}
-		inherit_owner(l, &from);
+		inherit(l, &from);
 		/*
 		 *      |--- left ---|*** middle ***|      |--- left ---|*** middle ---|
 		 *      |---------- left -----------|      |----- left -----|- middle -|
@@ -282,7 +284,7 @@ static struct vma_iterator merge_existing(struct memmap_mm *mm, const struct vma
 		return left;
 	}
 
-	inherit_owner(vma_iterator_value_ptr(right), &from);
+	inherit(vma_iterator_value_ptr(right), &from);
 	/*
 	 *      |*** middle ***|--- right ---|      |--- middle ***|--- right ---|
 	 *      |---------- right -----------|      |- middle -|----- right -----|

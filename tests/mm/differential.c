@@ -4,7 +4,7 @@
  *
  *   differential [--seed N] [--steps N] [--seconds N] [--length N] [--failures N] [--no-fresh]
  *                [--verbose] [--counts]
- *   differential --replay FILE...
+ *   differential [--any-kernel] --replay FILE...
  *
  * A seed stands for one script of --length steps, generated while it runs. Without --replay, the
  * seeds are N, N+1, ... (N is 1 unless --seed says otherwise) until --steps or --seconds are used
@@ -22,6 +22,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -109,8 +110,8 @@ static void print_lines_apart(const char *name, const char *text, const char *ot
 
 static bool same_flags(struct world *world, unsigned int process, bool verbose)
 {
-	/* What smaps does not show as it is, and what no user can see. */
-	const uint64_t hidden = MEMMAP_VM_HUGETLB;
+	/* Not every kernel of those that have guard pages shows where there may be some. */
+	const uint64_t hidden = kernel_shows_guards() ? 0 : MEMMAP_VM_MAYBE_GUARD;
 	struct kernel_vmas vmas = {0};
 	bool same = true;
 
@@ -501,6 +502,7 @@ static void usage(void)
 {
 	fprintf(stderr, "usage: differential [--seed N] [--steps N] [--seconds N] [--length N]\n"
 			"                    [--failures N] [--no-fresh] [--verbose] [--counts]\n"
+			"                    [--any-kernel]\n"
 			"       differential --replay FILE...\n");
 	exit(2);
 }
@@ -515,6 +517,22 @@ static uint64_t number(const char *text)
 	return value;
 }
 
+/* The model is that of Linux 6.18: older kernels differ, and that is no news. */
+static bool kernel_is_too_old(void)
+{
+	struct utsname name;
+	unsigned int major = 0, minor = 0;
+
+	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2)
+		return false;
+	if (major > 6 || (major == 6 && minor >= 18))
+		return false;
+	printf("differential: skipped: the model follows Linux 6.18 and later, this is %s "
+	       "(--any-kernel compares all the same)\n",
+	       name.release);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -527,10 +545,11 @@ int main(int argc, char **argv)
 		{"verbose", no_argument, NULL, 'v'},
 		{"counts", no_argument, NULL, 'c'},
 		{"replay", no_argument, NULL, 'r'},
+		{"any-kernel", no_argument, NULL, 'a'},
 		{NULL, 0, NULL, 0},
 	};
 	unsigned int failures = 0;
-	bool replaying = false;
+	bool replaying = false, any_kernel = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -562,12 +581,17 @@ int main(int argc, char **argv)
 		case 'r':
 			replaying = true;
 			break;
+		case 'a':
+			any_kernel = true;
+			break;
 		default:
 			usage();
 		}
 	}
 	if (replaying == (optind == argc))
 		usage();
+	if (!any_kernel && kernel_is_too_old())
+		return 77;
 	signal(SIGPIPE, SIG_IGN);
 	if (open_files_create(&files)) {
 		printf("differential: skipped: the files to map cannot be made here\n");

@@ -185,6 +185,8 @@ void kernel_stop(struct kernel *kernel);
 int kernel_run(struct kernel *kernel, const struct step *step, int64_t *result);
 int kernel_read_maps(struct kernel *kernel, unsigned int process);
 int kernel_read_smaps(struct kernel *kernel, unsigned int process, struct kernel_vmas *vmas);
+/* Does smaps show where guard pages may be? */
+bool kernel_shows_guards(void);
 int kernel_read_stats(struct kernel *kernel, unsigned int process, struct kernel_stats *stats);
 
 /* ---- The model's side ---- */

@@ -472,10 +472,12 @@ static bool harmless(const struct generator *g, const struct step *step)
 	case OP_MREMAP:
 		if (grows_shared_anonymous(g, args) && !g->past_end)
 			return false;
-		if (guarded(g, args[0], args[1] ? args[1] : PAGE))
-			return args[1] > TASK_END || args[2] > TASK_END;
-		return !(args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP)) ||
-		       args[2] > TASK_END - args[4] || !guarded(g, args[4], args[2]);
+		/* The destination goes first, whatever becomes of the rest. */
+		if ((args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP)) &&
+		    args[2] <= TASK_END - args[4] && guarded(g, args[4], args[2]))
+			return false;
+		return args[1] > TASK_END || args[2] > TASK_END ||
+		       !guarded(g, args[0], args[1] ? args[1] : PAGE);
 	case OP_MUNMAP:
 		return args[1] > TASK_END - args[0] || !guarded(g, args[0], args[1]);
 	case OP_READ: /* special mappings, and page 0, may fail in ways of their own */

@@ -29,6 +29,8 @@
 
 #include <linux/magic.h>
 
+#include "mm/abi.h"
+
 #include "differential.h"
 
 #ifndef SYS_mseal
@@ -265,7 +267,7 @@ static uint64_t parse_flag(const char *name)
 		{"dd", MEMMAP_VM_DONTDUMP},    {"mm", MEMMAP_VM_MIXEDMAP},
 		{"hg", MEMMAP_VM_HUGEPAGE},    {"nh", MEMMAP_VM_NOHUGEPAGE},
 		{"mg", MEMMAP_VM_MERGEABLE},   {"dp", MEMMAP_VM_DROPPABLE},
-		{"sl", MEMMAP_VM_SEALED},
+		{"sl", MEMMAP_VM_SEALED},      {"gu", MEMMAP_VM_MAYBE_GUARD},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
@@ -307,6 +309,30 @@ int kernel_read_smaps(struct kernel *kernel, unsigned int process, struct kernel
 		line = *end ? end + 1 : end;
 	}
 	return 0;
+}
+
+bool kernel_shows_guards(void)
+{
+	static int shown = -1;
+	char *text = NULL;
+	size_t len, cap = 0;
+	void *page;
+	int fd;
+
+	if (shown >= 0)
+		return shown;
+	shown = 0;
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+	if (page != MAP_FAILED && !madvise(page, PAGE, MADV_GUARD_INSTALL) && fd >= 0 &&
+	    !read_whole(fd, &text, &len, &cap))
+		shown = strstr(text, " gu") != NULL;
+	free(text);
+	if (fd >= 0)
+		close(fd);
+	if (page != MAP_FAILED)
+		munmap(page, PAGE);
+	return shown;
 }
 
 static uint64_t status_pages(const char *status, const char *field)
