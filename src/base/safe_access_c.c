@@ -16,6 +16,7 @@
 
 #ifndef MEMMAP_SAFE_ACCESS_X86_64
 
+#	include <errno.h>
 #	include <setjmp.h>
 #	include <ucontext.h>
 
@@ -25,6 +26,8 @@
 struct attempt {
 	sigjmp_buf back;
 	struct attempt *interrupted;
+	/* Before the access: a handler that is jumped out of does not put it back. */
+	int saved_errno;
 	/* The addresses that are touched: `len` bytes from each. */
 	uintptr_t dst, src;
 	size_t len;
@@ -48,6 +51,7 @@ static void begin(struct attempt *attempt, const void *dst, const void *src, siz
 	attempt->src = (uintptr_t)src;
 	attempt->len = len;
 	attempt->interrupted = current_attempt;
+	attempt->saved_errno = errno;
 	current_attempt = attempt;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
@@ -56,6 +60,7 @@ static void end(const struct attempt *attempt)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	current_attempt = attempt->interrupted;
+	errno = attempt->saved_errno;
 }
 
 FOREIGN_MEMORY size_t memmap_safe_access_copy(void *dst, const void *src, size_t n)
