@@ -94,15 +94,14 @@ BALANCED_INLINE void balanced_repair(struct balanced_node **root, struct balance
 				     balanced_update *update)
 {
 	for (; node; node = node->parent) {
-		unsigned left = balanced_height(node->left), right = balanced_height(node->right);
-		if (left > right + 1) {
-			if (balanced_height(node->left->left) < balanced_height(node->left->right))
-				balanced_rotate_left(root, node->left, update);
+		struct balanced_node *left = node->left, *right = node->right;
+		if (left && left->height > balanced_height(right) + 1) {
+			if (balanced_height(left->left) < balanced_height(left->right))
+				balanced_rotate_left(root, left, update);
 			node = balanced_rotate_right(root, node, update);
-		} else if (right > left + 1) {
-			if (balanced_height(node->right->right) <
-			    balanced_height(node->right->left))
-				balanced_rotate_right(root, node->right, update);
+		} else if (right && right->height > balanced_height(left) + 1) {
+			if (balanced_height(right->right) < balanced_height(right->left))
+				balanced_rotate_right(root, right, update);
 			node = balanced_rotate_left(root, node, update);
 		} else {
 			balanced_refresh(node, update);

@@ -21,12 +21,12 @@
 
 static struct mapping_extent *extent_of(const struct balanced_node *node)
 {
-	return (struct mapping_extent *)(uintptr_t)node;
+	return (struct mapping_extent *)node;
 }
 
 static struct mapping_piece *piece_of(const struct balanced_node *node)
 {
-	return (struct mapping_piece *)(uintptr_t)node;
+	return (struct mapping_piece *)node;
 }
 
 /*
@@ -108,7 +108,7 @@ void mapping_index_clear(struct memmap_mapping_index *index)
 	}
 	index->extents = NULL;
 	memmap_deallocate(index->allocator, index->buckets,
-			  index->nr_buckets * sizeof(struct mapping_piece *));
+			  index->nr_buckets * sizeof(struct mapping_bucket));
 	index->buckets = NULL;
 	index->nr_buckets = 0;
 	index->nr_pieces = 0;
@@ -144,7 +144,7 @@ static bool key_equal(const struct mapping_key *a, const struct mapping_key *b)
 static struct mapping_piece **key_link(const struct memmap_mapping_index *index,
 				       const struct mapping_key *key)
 {
-	struct mapping_piece **link = &index->buckets[key_hash(key) & (index->nr_buckets - 1)];
+	struct mapping_piece **link = &index->buckets[key_hash(key) & (index->nr_buckets - 1)].root;
 	while (*link && !key_equal(&(*link)->key, key))
 		link = &(*link)->chain;
 	return link;
@@ -170,20 +170,21 @@ static int index_grow_buckets(struct memmap_mapping_index *index)
 	if (index->nr_pieces < index->nr_buckets)
 		return 0;
 	size_t nr = index->nr_buckets > 0 ? index->nr_buckets * 2 : MIN_BUCKETS;
-	struct mapping_piece **buckets =
+	struct mapping_bucket *buckets =
 		nr > PTRDIFF_MAX / sizeof(*buckets)
 			? NULL
 			: memmap_allocate(index->allocator, nr * sizeof(*buckets),
-					  _Alignof(struct mapping_piece *));
+					  _Alignof(struct mapping_bucket));
 	if (!buckets)
 		return index->buckets ? 0 : -ENOMEM;
 	memset(buckets, 0, nr * sizeof(*buckets));
 	for (size_t i = 0; i < index->nr_buckets; i++) {
-		for (struct mapping_piece *root = index->buckets[i], *next; root; root = next) {
-			struct mapping_piece **bucket = &buckets[key_hash(&root->key) & (nr - 1)];
+		for (struct mapping_piece *root = index->buckets[i].root, *next; root;
+		     root = next) {
+			struct mapping_bucket *bucket = &buckets[key_hash(&root->key) & (nr - 1)];
 			next = root->chain;
-			root->chain = *bucket;
-			*bucket = root;
+			root->chain = bucket->root;
+			bucket->root = root;
 		}
 	}
 	memmap_deallocate(index->allocator, index->buckets, index->nr_buckets * sizeof(*buckets));
@@ -666,7 +667,7 @@ static int keys_verify(const struct memmap_mapping_index *index, size_t *nr_piec
 {
 	*nr_pieces = 0;
 	for (size_t i = 0; i < index->nr_buckets; i++) {
-		for (const struct mapping_piece *root = index->buckets[i]; root;
+		for (const struct mapping_piece *root = index->buckets[i].root; root;
 		     root = root->chain) {
 			unsigned height;
 			if (tree_verify(&root->node, NULL, &height))

@@ -56,10 +56,15 @@ struct mapping_piece {
 	struct mapping_piece *prev, *next; /* of the same extent */
 };
 
+/* The roots of the trees of those keys that hash to it, in a chain. */
+struct mapping_bucket {
+	struct mapping_piece *root;
+};
+
 struct memmap_mapping_index {
 	const struct memmap_allocator *allocator;
 	struct balanced_node *extents; /* the root */
-	struct mapping_piece **buckets;
+	struct mapping_bucket *buckets;
 	size_t nr_buckets; /* a power of two, or 0 before the first piece */
 	size_t nr_pieces;
 	/* Memory in hand; linked by node.parent. */

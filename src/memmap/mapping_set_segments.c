@@ -21,13 +21,13 @@ typedef struct memmap_mappable_range range;
 /* Terminal iterators are all zeros, so that they are equal. */
 static iterator outer(const mapping_set *s, segment_iterator at)
 {
-	iterator it = {at, (mapping_set *)(uintptr_t)s};
+	iterator it = {at, (mapping_set *)s};
 	return memmap_mapped_iterator_ok(at) ? it : (iterator){0};
 }
 
 static gap_iterator outer_gap(const mapping_set *s, segment_gap at)
 {
-	gap_iterator gap = {at, (mapping_set *)(uintptr_t)s};
+	gap_iterator gap = {at, (mapping_set *)s};
 	return memmap_mapped_gap_iterator_ok(at) ? gap : (gap_iterator){0};
 }
 

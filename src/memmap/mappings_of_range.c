@@ -237,7 +237,7 @@ bool memmap_mappings_of_range_contains(const mappings *v, mapping m)
 	if (v->view_of)
 		return view_contains(v, &m);
 	/* Only looked at. */
-	return own_find((mappings *)(uintptr_t)v, &m) != NULL;
+	return own_find((mappings *)v, &m) != NULL;
 }
 
 int memmap_mappings_of_range_add(mappings *v, mapping m)
@@ -277,7 +277,7 @@ bool memmap_mappings_of_range_visit(const mappings *v, bool (*visit)(mapping m, 
 		struct view_visit w = {v, visit, arg};
 		return mapping_index_visit(v->view_of, v->in.view.of.start, view_visit_piece, &w);
 	}
-	for_each_own(m, (mappings *)(uintptr_t)v)
+	for_each_own(m, (mappings *)v)
 	{
 		if (!visit(*m, arg))
 			return false;
