@@ -24,6 +24,11 @@ if(MEMMAP_SANITIZE)
     -fsanitize=${MEMMAP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(memmap_flags INTERFACE -fsanitize=${MEMMAP_SANITIZE})
 endif()
+if(MEMMAP_FUZZ)
+  # The fuzzers see which branches of the library are taken.
+  target_compile_options(memmap_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(memmap_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # memmap_floor(NAME SOURCES ... [LIBS ...]): one floor of the library, as objects.
 # A floor's private headers (internal.h) are seen by the floors above it through src/ only by their
