@@ -344,6 +344,19 @@ static void test_memory_is_bounded(void **state)
 	assert_true(space->longest_forgotten < STEPS / 100);
 	assert_true(space->samples.length <= 4096);
 	assert_true(allocator.live_bytes < 1 << 20);
+	/* What came and went is one region that stands for all of it. */
+	const struct history_region *joined = NULL;
+	for (size_t i = 0; i < space->regions.length; i++)
+		if (space->regions.items[i].joined > 0) {
+			assert_null(joined);
+			joined = &space->regions.items[i];
+		}
+	assert_non_null(joined);
+	assert_int_equal(joined->joined, space->nr_forgotten);
+	assert_int_equal(joined->kind, HISTORY_ANONYMOUS);
+	assert_int_equal(joined->range.start, PAGES(10));
+	assert_int_equal(joined->range.end, PAGES(11));
+	assert_true(joined->from < 100 && joined->to > STEPS / 2);
 	/* The heap's life has no hole: following it back leads to the beginning. */
 	uint32_t id = space->live.items[space->live.length - 1];
 	size_t steps = 0;

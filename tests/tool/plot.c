@@ -433,7 +433,7 @@ static void test_what_is_left_out_is_said(void **state)
 		{6, "address spaces not drawn"},
 		{6, "and 182 more, shorter-lived"},
 		{7, "mappings too small to be drawn one by one"},
-		{9, "mappings not recorded: too short-lived to be seen"},
+		{9, "mappings too short-lived to be recorded one by one"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct history *h = history_create(NULL, histories[cases[i].history].max_regions);

@@ -267,92 +267,6 @@ static void end_space(struct history *h, uint32_t id, uint64_t time, const char 
 	space->to = time;
 }
 
-/* ---- Bounding memory ---- */
-
-/* How much of the whole history something lasted, by time or by calls, whichever is more: 0 to 1.
- */
-static double share_of_history(const struct history *h, const struct history_region *region)
-{
-	uint64_t time = h->to - h->from;
-	double by_time = time ? (double)(region->to - region->from) / (double)time : 0;
-	double by_calls =
-		h->calls ? (double)(region->to_call - region->from_call) / (double)h->calls : 0;
-	return by_time > by_calls ? by_time : by_calls;
-}
-
-/*
- * Drop what lasted less than `threshold` from one space: a region that another one continues is
- * joined into that one, the others are forgotten.
- *
- *   R ██|N █████        N ███████          `next` tells N of R
- *
- * Returns false, and nothing has changed, when out of memory.
- */
-static bool thin_out_space(struct history *h, struct history_space *space, double threshold)
-{
-	size_t nr = space->regions.length;
-	struct history_region *regions = space->regions.items;
-	if (space->nr_ended == 0)
-		return true;
-	uint32_t *next = memmap_allocate(h->allocator, nr * sizeof(*next), sizeof(*next));
-	if (!next)
-		return false;
-
-	for (size_t i = 0; i < nr; i++)
-		next[i] = HISTORY_NONE;
-	for (size_t i = 0; i < nr; i++)
-		if (regions[i].continues != HISTORY_NONE)
-			next[regions[i].continues] = (uint32_t)i;
-
-	/* A region only refers to earlier ones, so its new number is known when it is moved. */
-	uint32_t *moved = next;
-	size_t kept = 0;
-	for (size_t i = 0; i < nr; i++) {
-		struct history_region *region = &regions[i];
-		uint32_t follower = next[i];
-		bool drop = region->to != HISTORY_ALIVE && share_of_history(h, region) < threshold;
-		if (!drop) {
-			moved[i] = (uint32_t)kept;
-			if (follower != HISTORY_NONE)
-				regions[follower].continues = (uint32_t)kept;
-			regions[kept++] = *region;
-			continue;
-		}
-		space->nr_ended--;
-		h->nr_ended--;
-		if (follower != HISTORY_NONE) {
-			/* region->continues is already a new number. */
-			struct history_region *heir = &regions[follower];
-			heir->from = region->from;
-			heir->from_call = region->from_call;
-			heir->from_name = region->from_name;
-			heir->continues = region->continues;
-		} else {
-			uint64_t lasted = region->to - region->from;
-			space->nr_forgotten++;
-			if (lasted > space->longest_forgotten)
-				space->longest_forgotten = lasted;
-		}
-	}
-	space->regions.length = kept;
-	for (size_t i = 0; i < space->live.length; i++)
-		space->live.items[i] = moved[space->live.items[i]];
-	memmap_deallocate(h->allocator, next, nr * sizeof(*next));
-	return true;
-}
-
-/* Keep the number of ended regions within the limit, by dropping the most short-lived. */
-static void thin_out(struct history *h)
-{
-	if (h->nr_ended <= h->max_regions)
-		return;
-	/* A picture is some thousand pixels wide: begin well below one pixel. */
-	for (double threshold = 1.0 / 65536; h->nr_ended > h->max_regions / 2; threshold *= 2)
-		for (size_t i = 0; i < h->spaces.length; i++)
-			if (!thin_out_space(h, &h->spaces.items[i], threshold))
-				return;
-}
-
 /* ---- Processes come and go ---- */
 
 static void new_space(struct history *h, uint32_t process, uint64_t time, uint32_t program)
@@ -435,7 +349,7 @@ int history_exec(struct history *h, pid_t pid, uint64_t time, const char *comman
 	process->space = HISTORY_NONE;
 	if (h->spaces.length < MAX_SPACES)
 		new_space(h, id, time, program_name);
-	thin_out(h);
+	history_thin_out(h);
 	return 0;
 }
 
@@ -450,7 +364,7 @@ void history_exit(struct history *h, pid_t pid, uint64_t time, int wait_status)
 	process->space = HISTORY_NONE;
 	process->to = time;
 	process->wait_status = wait_status;
-	thin_out(h);
+	history_thin_out(h);
 }
 
 /* ---- Looking for changes ---- */
@@ -771,6 +685,6 @@ int history_record_source(struct history *h, pid_t pid, uint64_t time, const cha
 		return 0;
 	int err = record_changes(h, space, time, call, source, touched);
 	space->stale = err < 0;
-	thin_out(h);
+	history_thin_out(h);
 	return err;
 }

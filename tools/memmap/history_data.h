@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a history holds, for those who draw it. Only history.c writes it.
+ * What a history holds, for those who draw it. Only history.c and history_thin.c write it.
  */
 #ifndef MEMMAP_TOOL_HISTORY_DATA_H
 #define MEMMAP_TOOL_HISTORY_DATA_H
@@ -27,8 +27,10 @@ struct history_region {
 	uint32_t name;      /* of what it maps: an index into names */
 	uint32_t continues; /* the region that it goes on from: the same mapping with another range,
 			       ended in the moment when this one began; or HISTORY_NONE */
-	uint8_t kind;       /* enum history_kind */
-	bool tail;          /* the zeroed memory behind a file's data: bss */
+	uint32_t joined; /* 0; otherwise it is none itself, but stands for so many short-lived ones
+			    that came and went within it */
+	uint8_t kind;    /* enum history_kind */
+	bool tail;       /* the zeroed memory behind a file's data: bss */
 };
 
 /* How much was mapped from `time` until the next sample. */
@@ -88,8 +90,8 @@ struct history {
 	ARRAY(uint32_t) scratch_live;
 	uint64_t from, to; /* the first and the last time that was told */
 	uint64_t calls;
-	uint32_t last_process; /* the one found last */
-	size_t nr_ended;
+	uint32_t last_process;      /* the one found last */
+	size_t nr_ended, nr_joined; /* regions of all spaces; nr_joined: that stand for others */
 };
 
 static inline const char *history_name(const struct history *h, uint32_t id)
@@ -102,5 +104,8 @@ static inline uint64_t history_end(const struct history *h, uint64_t to)
 {
 	return to == HISTORY_ALIVE ? h->to : to;
 }
+
+/* Keep the number of ended regions within the limit, by dropping the most short-lived. */
+void history_thin_out(struct history *h);
 
 #endif /* MEMMAP_TOOL_HISTORY_DATA_H */

@@ -50,6 +50,8 @@ char plot_shade(uint64_t flags)
 const char *plot_region_label(const struct history *h, const struct history_region *region)
 {
 	const char *name = history_name(h, region->name);
+	if (region->joined > 0)
+		return "short-lived mappings";
 	if (region->kind == HISTORY_HEAP)
 		return "[heap]";
 	if (region->kind == HISTORY_STACK)
@@ -292,7 +294,7 @@ static size_t put_notes(struct plot *plot, const struct plot_panel *panels, size
 	} notes[] = {
 		{nr_candidates - nr_panels, "address space",
 		 "not drawn: shorter-lived, smaller, or much like one that is"},
-		{forgotten, "mapping", "not recorded: too short-lived to be seen, at most"},
+		{forgotten, "mapping", "too short-lived to be recorded one by one, at most"},
 		{skipped, "mapping", "too small to be drawn one by one: the finely layered areas"},
 	};
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {

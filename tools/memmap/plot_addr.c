@@ -98,8 +98,10 @@ static size_t find_cell(const struct axis *axis, uint64_t addr)
 
 static double width_of(const struct axis *axis, const struct history_region *region)
 {
-	return plot_time_x(axis->time, history_end(axis->h, region->to)) -
-	       plot_time_x(axis->time, region->from);
+	double width = plot_time_x(axis->time, history_end(axis->h, region->to)) -
+		       plot_time_x(axis->time, region->from);
+	/* What stands for many was there only now and then. */
+	return region->joined > 0 ? width / 100 : width;
 }
 
 /* qsort_r: what is wider in the picture paints first, then what is larger, then what is older. */

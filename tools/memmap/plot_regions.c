@@ -177,6 +177,13 @@ static void put_title(struct painter *p, const struct chain *chain)
 			largest = memmap_addr_range_length(p->regions[id].range);
 
 	char text[PLOT_TEXT_SIZE], size[32], from[32], to[32];
+	if (first->joined > 0) {
+		plot_text_counted(first->joined, "short-lived mapping", text, sizeof(text));
+		svg_put(p->svg, "<title>%t between %t and %t</title>", text,
+			plot_text_duration(first->from - begin, from, sizeof(from)),
+			plot_text_duration(first->to - begin, to, sizeof(to)));
+		return;
+	}
 	const char *name = history_name(h, first->name);
 	svg_put(p->svg, "<title>%t%s\n", *name ? name : plot_region_label(h, first),
 		first->tail ? " (zeroed memory behind its data)" : "");
@@ -235,7 +242,7 @@ static int draw_chain(struct painter *p, const struct chain *chain)
 	struct svg *svg = p->svg;
 	const struct history_region *first = &p->regions[chain->first];
 	struct box box = box_of(p, first);
-	char shade[2] = {plot_shade(first->flags), '\0'};
+	char shade[2] = {first->joined ? 't' : plot_shade(first->flags), '\0'};
 	bool writable_text = (first->flags & MEMMAP_VM_WRITE) && (first->flags & MEMMAP_VM_EXEC);
 	/* An edge around what is large enough to have one. */
 	const char *edge = "";
@@ -331,7 +338,8 @@ static int write_words(struct painter *p)
 	for (uint32_t i = 0; i < p->chains.length; i++) {
 		const struct chain *chain = &p->chains.items[i];
 		struct room room = {0};
-		if (!chain->drawn || chain->area < 30 * TEXT_HEIGHT || !find_room(p, i, &room))
+		if (!chain->drawn || p->regions[chain->first].joined > 0 ||
+		    chain->area < 30 * TEXT_HEIGHT || !find_room(p, i, &room))
 			continue;
 		if (!ARRAY_RESERVE(p->h->allocator, &p->rooms, 1))
 			return -ENOMEM;
@@ -416,9 +424,12 @@ int plot_regions_draw(struct plot *plot, const struct plot_panel *panel)
 	p.svg = &plot->svg;
 	if (err == 0 && p.nr_skipped > 0)
 		draw_grounds(&p);
-	for (size_t i = 0; i < p.chains.length && err == 0; i++)
-		if (p.chains.items[i].drawn)
-			err = draw_chain(&p, &p.chains.items[i]);
+	/* What stands for many lies below what stands for itself. */
+	for (int joined = 1; joined >= 0; joined--)
+		for (size_t i = 0; i < p.chains.length && err == 0; i++)
+			if (p.chains.items[i].drawn &&
+			    (p.regions[p.chains.items[i].first].joined > 0) == joined)
+				err = draw_chain(&p, &p.chains.items[i]);
 	if (err == 0)
 		err = write_words(&p);
 	painter_destroy(&p);
