@@ -2,7 +2,8 @@
 /*
  * Searching for gaps that are large enough, led by the largest gap recorded for each child.
  *
- * What is recorded is each gap before a segment. The set's last gap is looked at by itself.
+ * What is recorded is each gap before a segment. The set's last gap is looked at by itself. Unused
+ * slots of an inner node record 0, so that a search for more than nothing may run over them.
  */
 
 SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(gap_length)(SEGMENT_GAP_ITERATOR gap)
@@ -10,25 +11,40 @@ SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(gap_length)(SEGMENT_GAP_ITERATOR gap)
 	return (SEGMENT_KEY)(SEGMENT_(gap_iterator_end)(gap) - SEGMENT_(gap_iterator_start)(gap));
 }
 
+/* The first child from `index` on with a gap of at least `min_size` > 0; the capacity: none. */
+SEGMENT_PRIVATE size_t SEGMENT_(inner_gap_from)(const SEGMENT_INNER *inner, size_t index,
+						SEGMENT_KEY min_size)
+{
+	while (index < SEGMENT_INNER_CAPACITY && inner->gaps[index] < min_size)
+		index++;
+	return index;
+}
+
 /* The lowest large gap at segment `index` of `leaf` or after it, in that leaf; or terminal. */
-SEGMENT_PRIVATE SEGMENT_GAP_ITERATOR SEGMENT_(leaf_gap_from)(const SEGMENT_NODE *leaf, size_t index,
+SEGMENT_PRIVATE SEGMENT_GAP_ITERATOR SEGMENT_(leaf_gap_from)(const SEGMENT_NODE *node, size_t index,
 							     SEGMENT_KEY min_size)
 {
-	for (; index < leaf->count; index++) {
-		SEGMENT_GAP_ITERATOR gap = SEGMENT_(gap_iterator_at)(leaf, index);
-		if (SEGMENT_(gap_length)(gap) >= min_size)
-			return gap;
+	const SEGMENT_LEAF *leaf = SEGMENT_(node_leaf)(node);
+	if (node->max_gap < min_size || index >= node->count)
+		return SEGMENT_(gap_iterator_at)(NULL, 0);
+	SEGMENT_KEY end = SEGMENT_(leaf_gap_start)(node, index);
+	for (; index < node->count; index++) {
+		if ((SEGMENT_KEY)(leaf->starts[index] - end) >= min_size)
+			return SEGMENT_(gap_iterator_at)(node, index);
+		end = leaf->ends[index];
 	}
 	return SEGMENT_(gap_iterator_at)(NULL, 0);
 }
 
 /* The highest large gap before segment `index` - 1 of `leaf` or lower, in that leaf; or terminal.
  */
-SEGMENT_PRIVATE SEGMENT_GAP_ITERATOR SEGMENT_(leaf_gap_below)(const SEGMENT_NODE *leaf,
+SEGMENT_PRIVATE SEGMENT_GAP_ITERATOR SEGMENT_(leaf_gap_below)(const SEGMENT_NODE *node,
 							      size_t index, SEGMENT_KEY min_size)
 {
+	if (node->max_gap < min_size)
+		return SEGMENT_(gap_iterator_at)(NULL, 0);
 	while (index-- > 0) {
-		SEGMENT_GAP_ITERATOR gap = SEGMENT_(gap_iterator_at)(leaf, index);
+		SEGMENT_GAP_ITERATOR gap = SEGMENT_(gap_iterator_at)(node, index);
 		if (SEGMENT_(gap_length)(gap) >= min_size)
 			return gap;
 	}
@@ -41,10 +57,7 @@ SEGMENT_PRIVATE SEGMENT_GAP_ITERATOR SEGMENT_(node_first_gap)(const SEGMENT_NODE
 {
 	for (; level > 0; level--) {
 		const SEGMENT_INNER *inner = SEGMENT_(node_inner)(node);
-		size_t i = 0;
-		while (inner->gaps[i] < min_size)
-			i++;
-		node = inner->children[i];
+		node = inner->children[SEGMENT_(inner_gap_from)(inner, 0, min_size)];
 	}
 	return SEGMENT_(leaf_gap_from)(node, 0, min_size);
 }
@@ -70,7 +83,11 @@ SEGMENT_(gap_iterator_next_large_enough_gap)(SEGMENT_GAP_ITERATOR gap, SEGMENT_K
 		SEGMENT_(panic_terminal)("gap_iterator_next_large_enough_gap");
 	if (gap.index == gap.node->count)
 		return SEGMENT_(gap_iterator_at)(NULL, 0);
-	SEGMENT_NODE *node = gap.node;
+	if (min_size == 0)
+		return SEGMENT_(gap_iterator_next_gap)(gap);
+	const SEGMENT_NODE *node = gap.node;
+	/* A key of the leaf's last segment: it leads from any node above to the leaf. */
+	const SEGMENT_KEY key = (SEGMENT_KEY)(SEGMENT_(leaf_last_end)(node) - 1);
 	gap = SEGMENT_(leaf_gap_from)(node, gap.index + 1, min_size);
 	if (gap.node)
 		return gap;
@@ -78,12 +95,12 @@ SEGMENT_(gap_iterator_next_large_enough_gap)(SEGMENT_GAP_ITERATOR gap, SEGMENT_K
 	unsigned level = 0;
 	for (; node->parent; node = node->parent, level++) {
 		const SEGMENT_INNER *parent = SEGMENT_(node_inner)(node->parent);
-		size_t i = SEGMENT_(inner_position)(parent, node);
-		while (++i < parent->node.count) {
-			if (parent->gaps[i] >= min_size)
-				return SEGMENT_(node_first_gap)(parent->children[i], level,
-								min_size);
-		}
+		if (parent->node.max_gap < min_size)
+			continue;
+		size_t i = SEGMENT_(keys_rank)(parent->separators, SEGMENT_INNER_CAPACITY, key);
+		i = SEGMENT_(inner_gap_from)(parent, i + 1, min_size);
+		if (i < SEGMENT_INNER_CAPACITY)
+			return SEGMENT_(node_first_gap)(parent->children[i], level, min_size);
 	}
 	/* Only the last gap is left. */
 	for (; level > 0; level--)
@@ -97,14 +114,21 @@ SEGMENT_(gap_iterator_prev_large_enough_gap)(SEGMENT_GAP_ITERATOR gap, SEGMENT_K
 {
 	if (MEMMAP_UNLIKELY(!gap.node))
 		SEGMENT_(panic_terminal)("gap_iterator_prev_large_enough_gap");
-	SEGMENT_NODE *node = gap.node;
+	if (min_size == 0)
+		return SEGMENT_(gap_iterator_prev_gap)(gap);
+	const SEGMENT_NODE *node = gap.node;
+	if (node->count == 0)
+		return SEGMENT_(gap_iterator_at)(NULL, 0); /* the one gap of an empty set */
+	const SEGMENT_KEY key = (SEGMENT_KEY)(SEGMENT_(leaf_last_end)(node) - 1);
 	gap = SEGMENT_(leaf_gap_below)(node, gap.index, min_size);
 	if (gap.node)
 		return gap;
 	unsigned level = 0;
 	for (; node->parent; node = node->parent, level++) {
 		const SEGMENT_INNER *parent = SEGMENT_(node_inner)(node->parent);
-		size_t i = SEGMENT_(inner_position)(parent, node);
+		if (parent->node.max_gap < min_size)
+			continue;
+		size_t i = SEGMENT_(keys_rank)(parent->separators, SEGMENT_INNER_CAPACITY, key);
 		while (i-- > 0) {
 			if (parent->gaps[i] >= min_size)
 				return SEGMENT_(node_last_gap)(parent->children[i], level,
@@ -117,6 +141,8 @@ SEGMENT_(gap_iterator_prev_large_enough_gap)(SEGMENT_GAP_ITERATOR gap, SEGMENT_K
 SEGMENT_PUBLIC SEGMENT_GAP_ITERATOR SEGMENT_(set_first_large_enough_gap)(const SEGMENT_SET *s,
 									 SEGMENT_KEY min_size)
 {
+	if (min_size == 0)
+		return SEGMENT_(set_first_gap)(s);
 	if (s->edge.parent && s->edge.parent->max_gap >= min_size)
 		return SEGMENT_(node_first_gap)(s->edge.parent, s->height, min_size);
 	SEGMENT_GAP_ITERATOR last = SEGMENT_(set_last_gap)(s);

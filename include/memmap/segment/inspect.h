@@ -167,6 +167,9 @@ SEGMENT_RARE void SEGMENT_(walk_node)(struct SEGMENT_(walk) * walk, const SEGMEN
 			SEGMENT_(walk_expect)
 			(walk, inner->gaps[i] == child->max_gap, "a child's largest gap is wrong");
 			largest = child->max_gap > largest ? child->max_gap : largest;
+		} else {
+			SEGMENT_(walk_expect)
+			(walk, inner->gaps[i] == 0, "a gap is recorded where there is no child");
 #endif
 		}
 		SEGMENT_(walk_expect)

@@ -10,7 +10,7 @@
 
 struct SEGMENT_(leaf) {
 	SEGMENT_NODE node;
-	__attribute__((aligned(SEGMENT_CACHE_LINE))) SEGMENT_KEY ends[SEGMENT_LEAF_CAPACITY];
+	SEGMENT_KEY ends[SEGMENT_LEAF_CAPACITY];
 	SEGMENT_KEY starts[SEGMENT_LEAF_CAPACITY];
 	SEGMENT_VALUE_TYPE values[SEGMENT_LEAF_CAPACITY];
 };
@@ -18,10 +18,10 @@ struct SEGMENT_(leaf) {
 struct SEGMENT_(inner) {
 	SEGMENT_NODE node;
 	/* The end of the last segment below each child but the last. */
-	__attribute__((aligned(SEGMENT_CACHE_LINE))) SEGMENT_KEY separators[SEGMENT_INNER_CAPACITY];
+	SEGMENT_KEY separators[SEGMENT_INNER_CAPACITY];
 	SEGMENT_NODE *children[SEGMENT_INNER_CAPACITY];
 #if SEGMENT_TRACK_GAPS
-	SEGMENT_KEY gaps[SEGMENT_INNER_CAPACITY]; /* each child's max_gap */
+	SEGMENT_KEY gaps[SEGMENT_INNER_CAPACITY]; /* each child's max_gap; 0 where there is none */
 #endif
 };
 
@@ -63,9 +63,12 @@ SEGMENT_PRIVATE SEGMENT_RANGE_TYPE SEGMENT_(key_range)(SEGMENT_KEY start, SEGMEN
 /* How many of eight keys are at or below `key`. */
 SEGMENT_PRIVATE size_t SEGMENT_(keys_rank8)(const SEGMENT_KEY *keys, SEGMENT_KEY key)
 {
-	return (size_t)(keys[0] <= key) + (size_t)(keys[1] <= key) + (size_t)(keys[2] <= key) +
-	       (size_t)(keys[3] <= key) + (size_t)(keys[4] <= key) + (size_t)(keys[5] <= key) +
-	       (size_t)(keys[6] <= key) + (size_t)(keys[7] <= key);
+	/* As a tree of sums: a compiler must not make a chain of eight of them. */
+	size_t a = (size_t)(keys[0] <= key) + (size_t)(keys[1] <= key);
+	size_t b = (size_t)(keys[2] <= key) + (size_t)(keys[3] <= key);
+	size_t c = (size_t)(keys[4] <= key) + (size_t)(keys[5] <= key);
+	size_t d = (size_t)(keys[6] <= key) + (size_t)(keys[7] <= key);
+	return (a + b) + (c + d);
 }
 
 /*
@@ -101,26 +104,79 @@ SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(leaf_gap_start)(const SEGMENT_NODE *leaf, s
 	return leaf->prev ? SEGMENT_(leaf_last_end)(leaf->prev) : SEGMENT_(key_min)();
 }
 
+/*
+ * Segments are moved by fours, ends, starts and values in one loop: a call of memmove() for each
+ * would mispredict its way through the sizes every time. Fours that would reach beyond the arrays,
+ * and values that are large, take the plain way.
+ */
+#define SEGMENT_MOVES_BY_FOURS (sizeof(SEGMENT_VALUE_TYPE) <= 16)
+
+/* Four segments on their way from one place in a leaf to another. */
+struct SEGMENT_(four) {
+	SEGMENT_KEY ends[4];
+	SEGMENT_KEY starts[4];
+	SEGMENT_VALUE_TYPE values[4];
+};
+
+SEGMENT_PRIVATE __attribute__((always_inline)) void SEGMENT_(leaf_load_four)(
+	const SEGMENT_LEAF *leaf, size_t index, struct SEGMENT_(four) * four)
+{
+	memcpy(four->ends, leaf->ends + index, sizeof(four->ends));
+	memcpy(four->starts, leaf->starts + index, sizeof(four->starts));
+	memcpy((void *)four->values, (const void *)(leaf->values + index), sizeof(four->values));
+}
+
+SEGMENT_PRIVATE __attribute__((always_inline)) void SEGMENT_(leaf_store_four)(
+	SEGMENT_LEAF *leaf, size_t index, const struct SEGMENT_(four) * four)
+{
+	memcpy(leaf->ends + index, four->ends, sizeof(four->ends));
+	memcpy(leaf->starts + index, four->starts, sizeof(four->starts));
+	memcpy((void *)(leaf->values + index), (const void *)four->values, sizeof(four->values));
+}
+
+/* Move `n` segments within a leaf. */
+SEGMENT_PRIVATE void SEGMENT_(leaf_move)(SEGMENT_LEAF *leaf, size_t to, size_t from, size_t n)
+{
+	memmove(leaf->ends + to, leaf->ends + from, n * sizeof(SEGMENT_KEY));
+	memmove(leaf->starts + to, leaf->starts + from, n * sizeof(SEGMENT_KEY));
+	memmove((void *)(leaf->values + to), (void *)(leaf->values + from),
+		n * sizeof(SEGMENT_VALUE_TYPE));
+}
+
 /* Open a slot at `index` of a leaf that is not full; what is in it is for the caller to write. */
 SEGMENT_PRIVATE void SEGMENT_(leaf_open)(SEGMENT_LEAF *leaf, size_t index)
 {
-	size_t after = leaf->node.count - index;
-	memmove(leaf->ends + index + 1, leaf->ends + index, after * sizeof(SEGMENT_KEY));
-	memmove(leaf->starts + index + 1, leaf->starts + index, after * sizeof(SEGMENT_KEY));
-	memmove((void *)(leaf->values + index + 1), (void *)(leaf->values + index),
-		after * sizeof(SEGMENT_VALUE_TYPE));
-	leaf->node.count++;
+	const size_t count = leaf->node.count++;
+	if (index == count)
+		return; /* appending is common enough to be spared all this */
+	if (!SEGMENT_MOVES_BY_FOURS || index + 5 > SEGMENT_LEAF_CAPACITY) {
+		SEGMENT_(leaf_move)(leaf, index + 1, index, count - index);
+		return;
+	}
+	/* The lowest four are taken first and put last, so that the others may overlap them. */
+	struct SEGMENT_(four) lowest, four;
+	SEGMENT_(leaf_load_four)(leaf, index, &lowest);
+	for (size_t i = count; i > index + 4; i -= 4) {
+		SEGMENT_(leaf_load_four)(leaf, i - 4, &four);
+		SEGMENT_(leaf_store_four)(leaf, i - 3, &four);
+	}
+	SEGMENT_(leaf_store_four)(leaf, index + 1, &lowest);
 }
 
 /* Close the slot at `index`; its value has left. */
 SEGMENT_PRIVATE void SEGMENT_(leaf_close)(SEGMENT_LEAF *leaf, size_t index)
 {
-	size_t last = --leaf->node.count;
-	size_t after = last - index;
-	memmove(leaf->ends + index, leaf->ends + index + 1, after * sizeof(SEGMENT_KEY));
-	memmove(leaf->starts + index, leaf->starts + index + 1, after * sizeof(SEGMENT_KEY));
-	memmove((void *)(leaf->values + index), (void *)(leaf->values + index + 1),
-		after * sizeof(SEGMENT_VALUE_TYPE));
+	const size_t last = --leaf->node.count;
+	size_t i = index;
+	if (SEGMENT_MOVES_BY_FOURS) {
+		struct SEGMENT_(four) four;
+		for (; i < last && i + 5 <= SEGMENT_LEAF_CAPACITY; i += 4) {
+			SEGMENT_(leaf_load_four)(leaf, i + 1, &four);
+			SEGMENT_(leaf_store_four)(leaf, i, &four);
+		}
+	}
+	if (i < last)
+		SEGMENT_(leaf_move)(leaf, i, i + 1, last - i);
 	leaf->ends[last] = SEGMENT_LAST_KEY;
 	leaf->starts[last] = SEGMENT_LAST_KEY;
 }
@@ -181,11 +237,15 @@ SEGMENT_PRIVATE void SEGMENT_(inner_copy)(SEGMENT_INNER *to, size_t to_index, SE
 	}
 }
 
-/* Set the count and fill the separators that are unused then, up to `used`. */
+/* Set the count and fill what is unused then, up to slot `used`. */
 SEGMENT_PRIVATE void SEGMENT_(inner_truncate)(SEGMENT_INNER *inner, size_t count, size_t used)
 {
 	for (size_t i = count > 0 ? count - 1 : 0; i < used; i++)
 		inner->separators[i] = SEGMENT_LAST_KEY;
+#if SEGMENT_TRACK_GAPS
+	for (size_t i = count; i < used; i++)
+		inner->gaps[i] = 0;
+#endif
 	inner->node.count = (uint32_t)count;
 }
 
@@ -217,13 +277,18 @@ SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(inner_largest_gap)(const SEGMENT_INNER *inn
 SEGMENT_PRIVATE void SEGMENT_(node_set_max_gap)(SEGMENT_NODE *node, SEGMENT_KEY gap)
 {
 	while (gap != node->max_gap) {
+		SEGMENT_KEY old = node->max_gap;
 		node->max_gap = gap;
 		if (!node->parent)
 			return;
 		SEGMENT_INNER *parent = SEGMENT_(node_inner)(node->parent);
 		parent->gaps[SEGMENT_(inner_position)(parent, node)] = gap;
 		node = &parent->node;
-		gap = SEGMENT_(inner_largest_gap)(parent);
+		/* Above, it matters as the largest, or as what was the largest. */
+		if (gap > old ? gap <= node->max_gap : old < node->max_gap)
+			return;
+		if (gap < old)
+			gap = SEGMENT_(inner_largest_gap)(parent);
 	}
 }
 
@@ -237,6 +302,34 @@ SEGMENT_PRIVATE void SEGMENT_(leaf_gaps_changed)(SEGMENT_NODE *leaf)
 		SEGMENT_(node_set_max_gap)(leaf, SEGMENT_(leaf_largest_gap)(leaf));
 #else
 	(void)leaf;
+#endif
+}
+
+/* The gap before segment `index` of `leaf` has grown, or come. */
+SEGMENT_PRIVATE void SEGMENT_(leaf_gap_grown)(SEGMENT_NODE *leaf, size_t index)
+{
+#if SEGMENT_TRACK_GAPS
+	if (index == leaf->count)
+		return; /* the set's last gap */
+	SEGMENT_KEY gap = (SEGMENT_KEY)(SEGMENT_(node_leaf)(leaf)->starts[index] -
+					SEGMENT_(leaf_gap_start)(leaf, index));
+	if (gap > leaf->max_gap)
+		SEGMENT_(node_set_max_gap)(leaf, gap);
+#else
+	(void)leaf;
+	(void)index;
+#endif
+}
+
+/* A gap of `leaf` that was of length `gap` has shrunk, or gone. */
+SEGMENT_PRIVATE void SEGMENT_(leaf_gap_shrunk)(SEGMENT_NODE *leaf, SEGMENT_KEY gap)
+{
+#if SEGMENT_TRACK_GAPS
+	if (gap == leaf->max_gap && gap != 0)
+		SEGMENT_(node_set_max_gap)(leaf, SEGMENT_(leaf_largest_gap)(leaf));
+#else
+	(void)leaf;
+	(void)gap;
 #endif
 }
 

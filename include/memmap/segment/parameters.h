@@ -72,24 +72,28 @@
 /* The key type's own maximum: fills what a node does not use, so no segment starts there. */
 #define SEGMENT_LAST_KEY ((SEGMENT_KEY) ~(SEGMENT_KEY)0)
 
-#define SEGMENT_CACHE_LINE 64
-
 /*
- * How many entries a node holds, and how few.
+ * How many entries a node holds, how few, and how many two nodes may have that are made one.
  *
  * A set with a degree of its own has nodes of between degree and twice the degree entries, which is
- * what tests use to make deep trees of few segments. Otherwise the nodes fit the memory hierarchy.
+ * what tests use to make deep trees of few segments. Otherwise the nodes fit the memory hierarchy,
+ * and there is slack on both sides: a node that was just filled is not emptied by the next removal,
+ * nor one that was just merged split by the next insertion.
  */
 #ifdef SEGMENT_MIN_DEGREE
 #	define SEGMENT_LEAF_CAPACITY  (2 * (SEGMENT_MIN_DEGREE))
 #	define SEGMENT_LEAF_MIN       (SEGMENT_MIN_DEGREE)
+#	define SEGMENT_LEAF_MERGED    (2 * (SEGMENT_MIN_DEGREE)-1)
 #	define SEGMENT_INNER_CAPACITY (2 * (SEGMENT_MIN_DEGREE))
 #	define SEGMENT_INNER_MIN      (SEGMENT_MIN_DEGREE)
+#	define SEGMENT_INNER_MERGED   (2 * (SEGMENT_MIN_DEGREE)-1)
 #else
 #	define SEGMENT_ENTRY_SIZE (2 * sizeof(SEGMENT_KEY) + sizeof(SEGMENT_VALUE))
 #	define SEGMENT_LEAF_CAPACITY                                                              \
 		(SEGMENT_ENTRY_SIZE <= 32 ? 32 : SEGMENT_ENTRY_SIZE <= 128 ? 16 : 8)
-#	define SEGMENT_LEAF_MIN       (SEGMENT_LEAF_CAPACITY / 2)
+#	define SEGMENT_LEAF_MIN       (SEGMENT_LEAF_CAPACITY * 3 / 8)
+#	define SEGMENT_LEAF_MERGED    (SEGMENT_LEAF_CAPACITY * 7 / 8)
 #	define SEGMENT_INNER_CAPACITY 32
-#	define SEGMENT_INNER_MIN      (SEGMENT_INNER_CAPACITY / 2)
+#	define SEGMENT_INNER_MIN      (SEGMENT_INNER_CAPACITY * 3 / 8)
+#	define SEGMENT_INNER_MERGED   (SEGMENT_INNER_CAPACITY * 7 / 8)
 #endif

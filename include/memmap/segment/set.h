@@ -328,7 +328,7 @@ SEGMENT_PUBLIC int SEGMENT_(set_insert_without_merging_unchecked)(SEGMENT_SET *s
 								  SEGMENT_VALUE_TYPE value,
 								  SEGMENT_ITERATOR *out)
 {
-	int err = SEGMENT_(tree_prepare)(s, gap.node);
+	int err = SEGMENT_(tree_prepare)(s, gap.node, gap.index);
 	if (MEMMAP_UNLIKELY(err))
 		return err;
 	struct SEGMENT_(place) at = SEGMENT_(tree_insert)(s, gap.node, gap.index, r, value);
@@ -416,7 +416,12 @@ SEGMENT_PRIVATE SEGMENT_GAP_ITERATOR SEGMENT_(set_find_room)(const SEGMENT_SET *
 {
 	if (MEMMAP_UNLIKELY(r.start >= r.end))
 		SEGMENT_(panic_range)(function, "invalid segment range", r);
-	struct SEGMENT_(place) at = SEGMENT_(tree_search)(s, r.start);
+	struct SEGMENT_(place) at;
+	at.node = s->edge.prev;
+	if (at.node && r.start >= SEGMENT_(leaf_last_end)(at.node))
+		at.index = at.node->count; /* after the last: inserting in order needs no search */
+	else
+		at = SEGMENT_(tree_search)(s, r.start);
 	SEGMENT_GAP_ITERATOR gap = SEGMENT_(gap_iterator_at)(at.node, at.index);
 	/* What ends after r.start either holds it or ends the gap. */
 	if (r.end > SEGMENT_(gap_iterator_end)(gap) || r.start < SEGMENT_(key_min)())
@@ -498,7 +503,7 @@ SEGMENT_PUBLIC int SEGMENT_(set_split_unchecked)(SEGMENT_SET *s, SEGMENT_ITERATO
 						 SEGMENT_KEY at, SEGMENT_ITERATOR *first,
 						 SEGMENT_ITERATOR *second)
 {
-	int err = SEGMENT_(tree_prepare)(s, seg.node);
+	int err = SEGMENT_(tree_prepare)(s, seg.node, seg.index + 1);
 	if (MEMMAP_UNLIKELY(err))
 		return err;
 	SEGMENT_VALUE_TYPE value1, value2;

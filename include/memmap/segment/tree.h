@@ -26,16 +26,12 @@ SEGMENT_RARE void SEGMENT_(tree_trim)(SEGMENT_SET *s)
 	s->nr_spare_leaves = s->nr_spare_inners = 0;
 }
 
-SEGMENT_PRIVATE SEGMENT_NODE *SEGMENT_(tree_allocate)(SEGMENT_SET *s, size_t size)
-{
-	return (SEGMENT_NODE *)memmap_allocate(s->allocator, size, SEGMENT_CACHE_LINE);
-}
-
 /* Have at least so many nodes in hand: 0, or -ENOMEM and none more than before. */
 SEGMENT_RARE int SEGMENT_(tree_stock)(SEGMENT_SET *s, size_t nr_leaves, size_t nr_inners)
 {
 	while (s->nr_spare_leaves < nr_leaves) {
-		SEGMENT_NODE *leaf = SEGMENT_(tree_allocate)(s, sizeof(SEGMENT_LEAF));
+		SEGMENT_NODE *leaf = (SEGMENT_NODE *)memmap_allocate(
+			s->allocator, sizeof(SEGMENT_LEAF), __alignof__(SEGMENT_LEAF));
 		if (!leaf) {
 			SEGMENT_(tree_trim)(s);
 			return -ENOMEM;
@@ -45,7 +41,8 @@ SEGMENT_RARE int SEGMENT_(tree_stock)(SEGMENT_SET *s, size_t nr_leaves, size_t n
 		s->nr_spare_leaves++;
 	}
 	while (s->nr_spare_inners < nr_inners) {
-		SEGMENT_NODE *inner = SEGMENT_(tree_allocate)(s, sizeof(SEGMENT_INNER));
+		SEGMENT_NODE *inner = (SEGMENT_NODE *)memmap_allocate(
+			s->allocator, sizeof(SEGMENT_INNER), __alignof__(SEGMENT_INNER));
 		if (!inner) {
 			SEGMENT_(tree_trim)(s);
 			return -ENOMEM;
@@ -116,13 +113,35 @@ SEGMENT_PRIVATE void SEGMENT_(tree_give_inner)(SEGMENT_SET *s, SEGMENT_NODE *nod
 	s->nr_spare_inners++;
 }
 
-/* Have in hand what one insertion into `leaf` takes. */
-SEGMENT_PRIVATE int SEGMENT_(tree_prepare)(SEGMENT_SET *s, const SEGMENT_NODE *leaf)
+/*
+ * The neighbour below the same parent that a full leaf can share its segments with, instead of
+ * being split; NULL: neither has enough room to make it worth while.
+ */
+SEGMENT_PRIVATE SEGMENT_NODE *SEGMENT_(leaf_with_room)(const SEGMENT_NODE *leaf)
 {
-	if (MEMMAP_LIKELY(leaf->count < SEGMENT_LEAF_CAPACITY && leaf != &s->edge))
-		return 0;
+	const uint32_t most = SEGMENT_LEAF_CAPACITY - (SEGMENT_LEAF_CAPACITY + 3) / 4;
+	if (!leaf->parent)
+		return NULL;
+	if (leaf->next && leaf->next->parent == leaf->parent && leaf->next->count <= most)
+		return leaf->next;
+	if (leaf->prev && leaf->prev->parent == leaf->parent && leaf->prev->count <= most)
+		return leaf->prev;
+	return NULL;
+}
+
+/* Does inserting there come after everything? Then the full leaf is left full. */
+SEGMENT_PRIVATE bool SEGMENT_(place_is_end)(const SEGMENT_NODE *leaf, size_t index)
+{
+	return !leaf->next && index == leaf->count;
+}
+
+SEGMENT_RARE int SEGMENT_(tree_prepare_split)(SEGMENT_SET *s, const SEGMENT_NODE *leaf,
+					      size_t index)
+{
 	size_t nr_inners = 0;
 	if (leaf != &s->edge) {
+		if (!SEGMENT_(place_is_end)(leaf, index) && SEGMENT_(leaf_with_room)(leaf))
+			return 0;
 		const SEGMENT_NODE *node = leaf->parent;
 		while (node && node->count == SEGMENT_INNER_CAPACITY) {
 			nr_inners++;
@@ -132,6 +151,14 @@ SEGMENT_PRIVATE int SEGMENT_(tree_prepare)(SEGMENT_SET *s, const SEGMENT_NODE *l
 			nr_inners++;
 	}
 	return SEGMENT_(tree_stock)(s, 1, nr_inners);
+}
+
+/* Have in hand what one insertion before segment `index` of `leaf` takes. */
+SEGMENT_PRIVATE int SEGMENT_(tree_prepare)(SEGMENT_SET *s, const SEGMENT_NODE *leaf, size_t index)
+{
+	if (MEMMAP_LIKELY(leaf->count < SEGMENT_LEAF_CAPACITY && leaf != &s->edge))
+		return 0;
+	return SEGMENT_(tree_prepare_split)(s, leaf, index);
 }
 
 /* Have in hand what an insertion into each of two leaves, or two into the same one, may take. */
@@ -207,13 +234,58 @@ SEGMENT_RARE void SEGMENT_(tree_add_child)(SEGMENT_SET *s, SEGMENT_NODE *left, S
 #endif
 }
 
-/* Divide a full leaf; returns where `at`, a place in it, is then. */
-SEGMENT_RARE struct SEGMENT_(place)
-	SEGMENT_(tree_split_leaf)(SEGMENT_SET *s, SEGMENT_NODE *left, size_t index)
+/* Share the segments of children `index` and `index` + 1 of `parent` out evenly. */
+SEGMENT_PRIVATE void SEGMENT_(tree_balance_leaves)(SEGMENT_INNER *parent, size_t index)
 {
-	SEGMENT_NODE *right = SEGMENT_(tree_take_leaf)(s);
+	SEGMENT_LEAF *left = SEGMENT_(node_leaf)(parent->children[index]);
+	SEGMENT_LEAF *right = SEGMENT_(node_leaf)(parent->children[index + 1]);
+	size_t nr_left = left->node.count, nr_right = right->node.count;
+	size_t keep = (nr_left + nr_right) / 2;
+	if (nr_left > keep) {
+		size_t n = nr_left - keep;
+		SEGMENT_(leaf_copy)(right, n, right, 0, nr_right);
+		SEGMENT_(leaf_copy)(right, 0, left, keep, n);
+		right->node.count = (uint32_t)(nr_right + n);
+		SEGMENT_(leaf_truncate)(left, keep, nr_left);
+	} else {
+		size_t n = keep - nr_left;
+		SEGMENT_(leaf_copy)(left, nr_left, right, 0, n);
+		left->node.count = (uint32_t)keep;
+		SEGMENT_(leaf_copy)(right, 0, right, n, nr_right - n);
+		SEGMENT_(leaf_truncate)(right, nr_right - n, nr_right);
+	}
+	parent->separators[index] = left->ends[keep - 1];
+	SEGMENT_(leaf_gaps_changed)(&left->node);
+	SEGMENT_(leaf_gaps_changed)(&right->node);
+}
+
+/* Share the segments of a full leaf with `other`, beside it; returns where `index` is then. */
+SEGMENT_RARE struct SEGMENT_(place)
+	SEGMENT_(tree_share)(SEGMENT_NODE *leaf, SEGMENT_NODE *other, size_t index)
+{
+	SEGMENT_INNER *parent = SEGMENT_(node_inner)(leaf->parent);
+	SEGMENT_NODE *left = other == leaf->next ? leaf : other;
+	SEGMENT_NODE *right = other == leaf->next ? other : leaf;
+	if (leaf == right)
+		index += left->count;
+	SEGMENT_(tree_balance_leaves)(parent, SEGMENT_(inner_position)(parent, left));
+	struct SEGMENT_(place) at;
+	at.node = index < left->count ? left : right;
+	at.index = index < left->count ? index : index - left->count;
+	return at;
+}
+
+/* Make room at `index` of a full leaf; returns where that is then. */
+SEGMENT_RARE struct SEGMENT_(place)
+	SEGMENT_(tree_make_room)(SEGMENT_SET *s, SEGMENT_NODE *left, size_t index)
+{
+	const bool at_end = SEGMENT_(place_is_end)(left, index);
+	SEGMENT_NODE *other = at_end ? NULL : SEGMENT_(leaf_with_room)(left);
+	if (other)
+		return SEGMENT_(tree_share)(left, other, index);
+
 	/* Whoever inserts in ascending order is to have full leaves. */
-	bool at_end = !left->next && index == SEGMENT_LEAF_CAPACITY;
+	SEGMENT_NODE *right = SEGMENT_(tree_take_leaf)(s);
 	size_t keep = at_end ? SEGMENT_LEAF_CAPACITY : SEGMENT_LEAF_CAPACITY / 2;
 	size_t leave = SEGMENT_LEAF_CAPACITY - keep;
 	SEGMENT_(leaf_copy)(SEGMENT_(node_leaf)(right), 0, SEGMENT_(node_leaf)(left), keep, leave);
@@ -256,14 +328,20 @@ SEGMENT_PRIVATE struct SEGMENT_(place)
 		at.node = SEGMENT_(tree_take_leaf)(s);
 		s->edge.parent = s->edge.prev = s->edge.next = at.node;
 	} else if (MEMMAP_UNLIKELY(node->count == SEGMENT_LEAF_CAPACITY)) {
-		at = SEGMENT_(tree_split_leaf)(s, node, index);
+		at = SEGMENT_(tree_make_room)(s, node, index);
 	}
 	SEGMENT_LEAF *leaf = SEGMENT_(node_leaf)(at.node);
+	const bool last = at.index == at.node->count;
+	const SEGMENT_KEY start = SEGMENT_(leaf_gap_start)(at.node, at.index);
 	SEGMENT_(leaf_open)(leaf, at.index);
 	leaf->ends[at.index] = r.end;
 	leaf->starts[at.index] = r.start;
 	leaf->values[at.index] = value;
-	SEGMENT_(leaf_gaps_changed)(at.node);
+	if (last)
+		SEGMENT_(leaf_gap_grown)(at.node, at.index);
+	else
+		SEGMENT_(leaf_gap_shrunk)
+	(at.node, (SEGMENT_KEY)(leaf->starts[at.index + 1] - start));
 	return at;
 }
 
@@ -275,6 +353,9 @@ SEGMENT_PRIVATE void SEGMENT_(inner_close)(SEGMENT_INNER *parent, size_t index)
 	memmove(parent->separators + index - 1, parent->separators + index,
 		(last - index) * sizeof(SEGMENT_KEY));
 	parent->separators[last - 1] = SEGMENT_LAST_KEY;
+#if SEGMENT_TRACK_GAPS
+	parent->gaps[last] = 0;
+#endif
 }
 
 /* Move all of `right` to the end of `left`, children `index` and `index` + 1 of `parent`. */
@@ -335,7 +416,7 @@ SEGMENT_RARE void SEGMENT_(tree_refill_inner)(SEGMENT_SET *s, SEGMENT_NODE *node
 		size_t position = SEGMENT_(inner_position)(parent, node);
 		size_t index = position > 0 ? position - 1 : 0;
 		size_t total = parent->children[index]->count + parent->children[index + 1]->count;
-		if (total > SEGMENT_INNER_CAPACITY) {
+		if (total > SEGMENT_INNER_MERGED) {
 			SEGMENT_(tree_balance_inners)(parent, index);
 			return;
 		}
@@ -400,29 +481,6 @@ SEGMENT_PRIVATE void SEGMENT_(tree_merge_leaves)(SEGMENT_SET *s, SEGMENT_INNER *
 	SEGMENT_(tree_give_leaf)(s, right);
 }
 
-/* Share the segments of `left` and `right` out evenly; the same two. */
-SEGMENT_PRIVATE void SEGMENT_(tree_balance_leaves)(SEGMENT_INNER *parent, size_t index)
-{
-	SEGMENT_LEAF *left = SEGMENT_(node_leaf)(parent->children[index]);
-	SEGMENT_LEAF *right = SEGMENT_(node_leaf)(parent->children[index + 1]);
-	size_t nr_left = left->node.count, nr_right = right->node.count;
-	size_t keep = (nr_left + nr_right) / 2;
-	if (nr_left > keep) {
-		size_t n = nr_left - keep;
-		SEGMENT_(leaf_copy)(right, n, right, 0, nr_right);
-		SEGMENT_(leaf_copy)(right, 0, left, keep, n);
-		right->node.count = (uint32_t)(nr_right + n);
-		SEGMENT_(leaf_truncate)(left, keep, nr_left);
-	} else {
-		size_t n = keep - nr_left;
-		SEGMENT_(leaf_copy)(left, nr_left, right, 0, n);
-		left->node.count = (uint32_t)keep;
-		SEGMENT_(leaf_copy)(right, 0, right, n, nr_right - n);
-		SEGMENT_(leaf_truncate)(right, nr_right - n, nr_right);
-	}
-	parent->separators[index] = left->ends[keep - 1];
-}
-
 /* A leaf with a parent lost a segment and holds too few; returns where the place `at` in it is
  * then. */
 SEGMENT_RARE struct SEGMENT_(place)
@@ -444,14 +502,13 @@ SEGMENT_RARE struct SEGMENT_(place)
 	size_t index = position > 0 ? position - 1 : 0;
 	SEGMENT_NODE *left = parent->children[index], *right = parent->children[index + 1];
 	size_t nr_left = left->count, total = nr_left + right->count;
-	if (total <= SEGMENT_LEAF_CAPACITY) {
+	if (total <= SEGMENT_LEAF_MERGED || leaf->count == 0) {
 		SEGMENT_(tree_merge_leaves)(s, parent, index);
 		if (at.node == right) {
 			at.node = left;
 			at.index += nr_left;
 		}
 		SEGMENT_(leaf_last_end_changed)(left);
-		SEGMENT_(leaf_gaps_changed)(left);
 		SEGMENT_(tree_refill_inner)(s, &parent->node);
 		return at;
 	}
@@ -463,8 +520,6 @@ SEGMENT_RARE struct SEGMENT_(place)
 	at.node = place < left->count ? left : right;
 	at.index = place < left->count ? place : place - left->count;
 	SEGMENT_(leaf_last_end_changed)(right);
-	SEGMENT_(leaf_gaps_changed)(left);
-	SEGMENT_(leaf_gaps_changed)(right);
 	return at;
 }
 
@@ -475,7 +530,11 @@ SEGMENT_PRIVATE struct SEGMENT_(place)
 	struct SEGMENT_(place) at;
 	at.node = leaf;
 	at.index = index;
+	const SEGMENT_KEY gap = (SEGMENT_KEY)(SEGMENT_(node_leaf)(leaf)->starts[index] -
+					      SEGMENT_(leaf_gap_start)(leaf, index));
 	SEGMENT_(leaf_close)(SEGMENT_(node_leaf)(leaf), index);
+	if (index == leaf->count)
+		SEGMENT_(leaf_gap_shrunk)(leaf, gap); /* it becomes one with the gap after it */
 	if (MEMMAP_UNLIKELY(leaf->count < SEGMENT_LEAF_MIN)) {
 		if (leaf->parent) {
 			at = SEGMENT_(tree_refill_leaf)(s, at);
@@ -489,11 +548,10 @@ SEGMENT_PRIVATE struct SEGMENT_(place)
 		SEGMENT_(leaf_last_end_changed)(leaf);
 	}
 	if (at.index == at.node->count && at.node->next) {
-		SEGMENT_(leaf_gaps_changed)(at.node);
 		at.node = at.node->next;
 		at.index = 0;
 	}
-	SEGMENT_(leaf_gaps_changed)(at.node);
+	SEGMENT_(leaf_gap_grown)(at.node, at.index);
 	return at;
 }
 

@@ -123,7 +123,7 @@ SEGMENT_PUBLIC int SEGMENT_(set_import_sorted_slices)(SEGMENT_SET *s, const SEGM
 	for (size_t i = 0; i < slices->len && !err; i++) {
 		SEGMENT_VALUE_TYPE value;
 		SEGMENT_GAP_ITERATOR gap = SEGMENT_(set_last_gap)(s);
-		err = SEGMENT_(tree_prepare)(s, gap.node);
+		err = SEGMENT_(tree_prepare)(s, gap.node, gap.index);
 		if (!err)
 			err = SEGMENT_(value_duplicate)(&slices->values[i], &value);
 		if (!err)
