@@ -299,10 +299,9 @@ static struct script without(const struct script *script, size_t from, size_t co
 }
 
 /* The script with one fork left out: what its child did is done by the parent. */
-static struct script without_fork(const struct script *script, size_t at)
+static struct script without_fork(const struct script *script, size_t at, struct step fork)
 {
-	const unsigned int parent = script->steps[at].process;
-	const unsigned int child = (unsigned int)script->steps[at].args[0];
+	const unsigned int parent = fork.process, child = (unsigned int)fork.args[0];
 	struct script shorter = {.with = script->with};
 
 	for (size_t i = 0; i < script->len; i++) {
@@ -339,6 +338,8 @@ static void shrink(struct script *script, struct difference *difference)
 {
 	bool again = true;
 
+	if (!script->len) /* what was read from a fresh executor differs already */
+		return;
 	script->len = difference->at + 1;
 	for (size_t chunk = script->len / 2 ? script->len / 2 : 1; chunk && (again || chunk > 1);) {
 		again = false;
@@ -350,7 +351,8 @@ static void shrink(struct script *script, struct difference *difference)
 		}
 		for (size_t i = 0; i < script->len && chunk == 1; i++)
 			if (script->steps[i].op == OP_FORK && i + 1 < script->len &&
-			    try_shorter(script, without_fork(script, i), difference))
+			    try_shorter(script, without_fork(script, i, script->steps[i]),
+					difference))
 				again = true;
 		if (chunk > 1)
 			chunk = chunk / 2;
@@ -391,11 +393,12 @@ static size_t run_seed(uint64_t seed, bool *failed)
 	struct world world = {0};
 	struct bases bases;
 	struct kernel probe;
+	char no_maps[1] = "";
 	size_t steps;
 
 	/* What the script is like decides how the executor is started, and is needed first. */
 	memset(&probe, 0, sizeof(probe));
-	probe.process[0].maps = (char *)(uintptr_t) "";
+	probe.process[0].maps = no_maps;
 	generator_start(&generator, seed, &probe, &script);
 	generator_release(&generator);
 	if (world_start(&world, script.with))
@@ -489,7 +492,8 @@ static unsigned int replay(const char *path)
 	run_script(&script, !script.maps_only, false, &difference);
 	if (difference.kind) {
 		fprintf(stderr, "differential: %s:\n", path);
-		script.len = difference.at + 1;
+		if (script.len)
+			script.len = difference.at + 1;
 		print_difference(&script, &difference, &bases);
 		failures = 1;
 	}

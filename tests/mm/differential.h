@@ -224,6 +224,6 @@ uint64_t random_next(uint64_t *state);
 void generator_start(struct generator *g, uint64_t seed, const struct kernel *kernel,
 		     struct script *script);
 void generator_release(struct generator *g);
-struct step generator_next(struct generator *g, const struct kernel *kernel);
+struct step generator_next(struct generator *g, struct kernel *kernel);
 
 #endif /* DIFFERENTIAL_H */

@@ -45,7 +45,7 @@ __attribute__((noreturn, used)) void executor_main(void)
 	uint64_t self = 0;
 
 	for (;;) {
-		struct executor_command command;
+		struct executor_command command = {0};
 		int64_t result;
 
 		if (raw_call3(EXECUTOR_SYS_READ, EXECUTOR_COMMAND_FD(self), (uint64_t)&command,

@@ -319,13 +319,12 @@ static struct step step_madvise(struct generator *g, const struct kernel *kernel
 	return step;
 }
 
-static struct step step_limit(struct generator *g, const struct kernel *kernel,
-			      unsigned int process)
+static struct step step_limit(struct generator *g, struct kernel *kernel, unsigned int process)
 {
 	struct step step = {.op = OP_LIMIT};
 	struct kernel_stats stats = {0};
 
-	kernel_read_stats((struct kernel *)(uintptr_t)kernel, process, &stats);
+	kernel_read_stats(kernel, process, &stats);
 	switch (below(g, 4)) {
 	case 0:
 		step.args[0] = RLIMIT_AS;
@@ -383,7 +382,7 @@ static struct step step_lock(struct generator *g, const struct kernel *kernel)
 	return step;
 }
 
-static struct step step_any(struct generator *g, const struct kernel *kernel, unsigned int process)
+static struct step step_any(struct generator *g, struct kernel *kernel, unsigned int process)
 {
 	struct step step = {0};
 	uint64_t dice = below(g, 100);
@@ -499,7 +498,7 @@ static bool harmless(const struct generator *g, const struct step *step)
 	}
 }
 
-struct step generator_next(struct generator *g, const struct kernel *kernel)
+struct step generator_next(struct generator *g, struct kernel *kernel)
 {
 	unsigned int process = 0;
 	struct step step;

@@ -411,7 +411,8 @@ static void become_executor(const struct open_files *files, int (*ends)[2],
 			    struct surroundings with)
 {
 	static char *const nothing[] = {NULL};
-	static char *const argv[] = {(char *)(uintptr_t) "executor", NULL};
+	static char name[] = "executor";
+	static char *const argv[] = {name, NULL};
 
 	for (int i = 0; i < NR_FILES; i++)
 		if (files->file[i].fd >= 0 && dup2(files->file[i].fd, EXECUTOR_FILE_FD(i)) < 0)

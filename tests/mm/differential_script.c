@@ -450,7 +450,7 @@ static bool read_step(char *line, const struct bases *bases, struct step *step)
 	if (!word)
 		return true;
 	step->expects = true;
-	if (strcmp(word, "=>"))
+	if (strcmp(word, "=>") != 0)
 		return false;
 	word = strtok_r(NULL, " \t\n", &save);
 	return word && read_result(word, bases, &step->expected) && !strtok_r(NULL, " \t\n", &save);
