@@ -483,8 +483,11 @@ static bool harmless(const struct generator *g, const struct step *step)
 	case OP_WRITE:
 		return args[0] >= PAGE && !is_special(g, args[0]);
 	case OP_MADVISE:
-		/* What is populated must be there, and guards keep it from being populated. */
-		if (args[2] == MADV_GUARD_INSTALL && g->locks)
+		/*
+		 * What is populated must be there, and guards keep it from being populated. A
+		 * touch that fails at both cannot be told apart.
+		 */
+		if (args[2] == MADV_GUARD_INSTALL && (g->locks || g->past_end))
 			return false;
 		if ((args[2] == MADV_POPULATE_READ || args[2] == MADV_POPULATE_WRITE) &&
 		    (g->past_end || !g->locks))

@@ -135,7 +135,6 @@ struct model {
 	struct file_object *files;
 	struct memmap_mmap_file open[NR_FILES];
 	const struct open_files *described;
-	bool guards; /* guard pages were installed: a touch may fail that the VMAs permit */
 };
 
 static struct inode *model_inode(struct model *model, uint64_t dev, uint64_t ino)
@@ -456,6 +455,9 @@ static int64_t model_touch(struct model *model, const struct step *step, int64_t
 	}
 	if (!(vma.flags & (step->op == OP_WRITE ? MEMMAP_VM_WRITE : any)))
 		return -EFAULT;
+	/* At a guard page nothing becomes anonymous, unlike past the end of a file. */
+	if (kernel_result == -EFAULT && (vma.flags & MEMMAP_VM_MAYBE_GUARD))
+		return -EFAULT;
 	/* Reading makes a page anonymous only when that is a huge one. */
 	anonymous = step->op == OP_WRITE;
 	if (!vma.mappable && huge >= vma.range.start && huge + (2ULL << 20) <= vma.range.end &&
@@ -465,8 +467,8 @@ static int64_t model_touch(struct model *model, const struct step *step, int64_t
 	if (anonymous && !(vma.flags & MEMMAP_VM_SHARED))
 		memmap_mm_note_anonymous(
 			mm, (struct memmap_addr_range){.start = page, .end = page + PAGE});
-	if (kernel_result == -EFAULT && (model->guards || vma.mappable || vma.name))
-		return -EFAULT; /* a guard page, past the end of the file, or [vvar] */
+	if (kernel_result == -EFAULT && (vma.mappable || vma.name))
+		return -EFAULT; /* past the end of the file, or [vvar] */
 	return 0;
 }
 
@@ -476,8 +478,6 @@ static int64_t model_madvise(struct model *model, const struct step *step, int64
 	const int advice = (int)step->args[2];
 	int64_t result = memmap_mm_sys_madvise(mm, step->args[0], step->args[1], advice);
 
-	if (advice == MADV_GUARD_INSTALL)
-		model->guards = true;
 	/* Pages can refuse what VMAs permit. */
 	if (result == 0 && kernel_result < 0 &&
 	    (advice == MADV_COLLAPSE ||
