@@ -35,6 +35,13 @@ __attribute__((unused, noreturn)) static void child_exit(int status)
 		}                                                                                  \
 	} while (0)
 
+/* Where a child must not come. */
+#define child_not_reached()                                                                        \
+	do {                                                                                       \
+		(void)fprintf(stderr, "%s:%d: in a child: reached\n", __FILE__, __LINE__);         \
+		child_exit(1);                                                                     \
+	} while (0)
+
 /* Run `body` in a child, which exits with 0 when `body` returns. Returns its wait status. */
 __attribute__((unused)) static int child_run(void (*body)(void))
 {
