@@ -14,9 +14,13 @@
  * MappingSpace: it tells each Mappable of every mapping that comes, goes or moves.
  *
  * Functions that stand for a system call take its raw arguments and return what it returns: a
- * non-negative result or a negative errno. They never panic on any argument, and unless said
- * otherwise a failed call has changed nothing. Where Linux itself leaves a failed call half done
- * (mprotect over a hole), so does memmap, and says so.
+ * non-negative result or a negative errno. They never panic on any argument. Where Linux leaves a
+ * call that it refuses half done, so does memmap: mprotect(2) that comes to a hole has changed what
+ * lies before it; munmap(2) and mmap(MAP_FIXED) that are refused late (a seal, a limit) have split the
+ * VMAs that their range cuts. Otherwise a failed call has changed nothing. Above all, want of memory
+ * changes nothing: all that can fail for it is done first. (One exception: when memory runs out while
+ * Mappables are being told of what goes, and again when they are told that it stays after all, then
+ * what they cannot take back is unmapped.)
  *
  * Units:    addresses, lengths and offsets are bytes; ranges are half-open
  * Locking:  an address space is thread-compatible: readers may be concurrent, a writer needs
@@ -118,7 +122,8 @@ struct memmap_mm_limits {
 	uint64_t memlock;           /* RLIMIT_MEMLOCK */
 	uint32_t max_map_count;     /* vm.max_map_count */
 	int overcommit;             /* vm.overcommit_memory: 0 heuristic, 1 always, 2 never */
-	uint64_t overcommit_pages;  /* the most pages that one request may account (heuristic) */
+	uint64_t overcommit_pages;  /* the most pages that may be accounted: by one request when it
+	                               is 0 (all of RAM and swap), in all when it is 2 */
 	bool cap_ipc_lock;          /* may lock beyond `memlock` */
 	bool cap_sys_rawio;         /* may map below min_addr */
 	bool read_implies_exec;     /* personality(READ_IMPLIES_EXEC) */
@@ -131,8 +136,10 @@ struct memmap_mm_hooks {
 	void *context;
 	/*
 	 * Has any page of `ar` (page-aligned, within one private VMA) ever been made anonymous, as by a
-	 * write fault? Linux's merging and accounting depend on it. Asked only when it matters, and never
-	 * again once answered with true. NULL: only memmap_mm_note_anonymous() tells.
+	 * write fault? Linux's merging and accounting depend on it. Asked only when it matters: when two
+	 * neighbours that both might have such pages could merge, when accounting depends on it, before
+	 * a VMA is cut or its pages go, and on a fork. Never asked of what never was writable, nor again
+	 * of a VMA once answered with true. NULL: only memmap_mm_note_anonymous() tells.
 	 */
 	bool (*has_anonymous)(void *context, struct memmap_addr_range ar);
 	/* A random number below `bound` (a power of two); NULL: 0. MAP_32BIT places at random. */
@@ -169,10 +176,13 @@ MEMMAP_API void memmap_mm_release(struct memmap_mm *mm);
 /**
  * Duplicate an address space, as fork(2) does.
  *
- * VMAs marked DONTFORK are left out; locks are not inherited; anonymous pages' owners are marked as
- * inherited. Every Mappable is told of the copies.
+ * VMAs marked DONTFORK are left out; locks are not inherited, nor is future locking; each VMA with
+ * anonymous pages gets an owner of its own for them, marked as inherited. Every Mappable is told of
+ * the copies. The child has its parent's layout, limits, context and allocator, but its own hooks
+ * (NULL: none).
  *
- * Returns:     0, -ENOMEM
+ * Returns:     0
+ *              -ENOMEM  also when the overcommit policy refuses a VMA's copy
  * On failure:  nothing has changed
  */
 MEMMAP_API int memmap_mm_fork(struct memmap_mm *parent, const struct memmap_mm_hooks *hooks,
@@ -218,8 +228,11 @@ struct memmap_mmap_file {
 /**
  * mmap(2) with its six raw arguments; `file` stands for the descriptor and is NULL exactly where
  * the descriptor is not open. With MAP_ANONYMOUS it is not looked at. For shared anonymous memory
- * `shared_anonymous` is asked for a new file when everything else is known to succeed; it must give
- * a mappable and an identity with one reference that the caller then owns; NULL: -ENODEV.
+ * `shared_anonymous` is asked for a new file when everything else is known to succeed but for want of
+ * memory; it must give a mappable and an identity with one reference, which the address space then
+ * owns; NULL: -ENODEV.
+ *
+ * MAP_HUGETLB is refused with ENOMEM, as by a kernel whose pool of huge pages is empty.
  */
 struct memmap_shared_anonymous {
 	void *context;
@@ -233,7 +246,16 @@ MEMMAP_API int64_t memmap_mm_sys_mmap(struct memmap_mm *mm, uint64_t addr, uint6
 /**
  * Map as `opts` says, for the embedding program's own mappings (the reference's form of mmap).
  *
- * Returns:     0; -EINVAL, -ENOMEM, -EEXIST (no_replace), -EAGAIN (RLIMIT_MEMLOCK)
+ * A `hint` is kept by copy and is the VMA's name. `name_mut`, `owned_content` and the platform's
+ * effects beyond populating say nothing about VMAs and are ignored.
+ *
+ * Returns:     0
+ *              -EINVAL  `opts` contradict themselves
+ *              -EEXIST  something is in the way (no_replace)
+ *              -ENOMEM  no room, something is in the way (fixed without unmap), limits, memory
+ *              -EAGAIN  RLIMIT_MEMLOCK
+ *              -EPERM   a sealed mapping is in the way
+ *              or what the Mappable refuses it with
  */
 MEMMAP_API int memmap_mm_mmap(struct memmap_mm *mm, const struct memmap_mmap_opts *opts,
 			      uint64_t *addr);
@@ -262,7 +284,9 @@ MEMMAP_API int64_t memmap_mm_sys_msync(struct memmap_mm *mm, uint64_t addr, uint
  *
  * Returns:     0 when the VMA now reaches `addr`, or already did
  *              -EFAULT   nothing at or above `addr` grows down to it
- *              -ENOMEM   RLIMIT_STACK, RLIMIT_AS, the guard gap below, or a locked limit forbids it
+ *              -EPERM    `addr` is below the layout's min_addr
+ *              -ENOMEM   RLIMIT_STACK, RLIMIT_AS, the guard gap below, overcommit or a locked limit
+ *                        forbids it
  */
 MEMMAP_API int memmap_mm_expand_stack(struct memmap_mm *mm, uint64_t addr);
 
@@ -291,7 +315,9 @@ MEMMAP_API void memmap_text_release(struct memmap_text *text);
 /**
  * Print the address space as /proc/PID/maps does, byte for byte, replacing what `text` held.
  *
- * Returns:     0, -ENOMEM
+ * An identity's device is encoded as st_dev of stat(2) is. A terminating zero follows the text.
+ *
+ * Returns:     0, -ENOMEM (the text is then empty)
  */
 MEMMAP_API int memmap_mm_print_maps(const struct memmap_mm *mm, struct memmap_text *text);
 
@@ -299,7 +325,8 @@ MEMMAP_API int memmap_mm_print_maps(const struct memmap_mm *mm, struct memmap_te
  * Put exactly these VMAs into `ar`, in place of whatever was there: no checks of limits, no merging.
  *
  * For an embedding program that knows better, such as a tracer that takes over an address space that
- * the kernel has made. `vmas` are in address order, page-aligned, within `ar` and the layout.
+ * the kernel has made. `vmas` are in address order, page-aligned, within `ar` and the layout. Seals
+ * protect nothing here. Each VMA takes a reference to its identity.
  *
  * Returns:     0, -EINVAL (they are not as required), -ENOMEM
  * On failure:  nothing has changed

@@ -17,10 +17,8 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#define NAME_COLUMN   72
-#define FIXED_PART    160 /* more than everything but the name can take */
-#define VSYSCALL_LINE "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 "
-#define VSYSCALL_NAME "[vsyscall]"
+#define NAME_COLUMN 72
+#define FIXED_PART  160 /* more than everything but the name can take */
 
 void memmap_text_release(struct memmap_text *text)
 {
@@ -109,11 +107,8 @@ static char *put_fields(char *p, struct vma_iterator it)
 	*p++ = v->flags & MEMMAP_VM_EXEC ? 'x' : '-';
 	*p++ = v->flags & MEMMAP_VM_MAYSHARE ? 's' : 'p';
 	*p++ = ' ';
-	if (!v->identity) {
-		static const char nothing[] = "00000000 00:00 0 ";
-		memcpy(p, nothing, sizeof(nothing) - 1);
-		return p + sizeof(nothing) - 1;
-	}
+	if (!v->identity)
+		return stpcpy(p, "00000000 00:00 0 ");
 	p = put_hex(p, v->offset, 8);
 	*p++ = ' ';
 	uint64_t device = memmap_mapping_identity_device_id(v->identity);
@@ -144,6 +139,7 @@ static const char *plain_name(const struct memmap_mm *mm, struct vma_iterator it
  */
 static size_t escape_newlines(char *p, size_t length)
 {
+	static const char escaped_newline[4] = {'\\', '0', '1', '2'};
 	size_t newlines = 0;
 	for (size_t i = 0; i < length; i++)
 		newlines += p[i] == '\n';
@@ -152,7 +148,7 @@ static size_t escape_newlines(char *p, size_t length)
 		char c = p[--from];
 		if (c == '\n') {
 			to -= 4;
-			memcpy(p + to, "\\012", 4);
+			memcpy(p + to, escaped_newline, sizeof(escaped_newline));
 		} else {
 			p[--to] = c;
 		}
@@ -218,10 +214,10 @@ static bool append_vsyscall(struct memmap_text *text)
 	if (!text_reserve(text, FIXED_PART))
 		return false;
 	char *line = text->data + text->length, *p = line;
-	memcpy(p, VSYSCALL_LINE, strlen(VSYSCALL_LINE));
-	p = put_padding(p + strlen(VSYSCALL_LINE), line);
-	memcpy(p, VSYSCALL_NAME "\n", strlen(VSYSCALL_NAME) + 1);
-	text->length += (size_t)(p - line) + strlen(VSYSCALL_NAME) + 1;
+	p = stpcpy(p, "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 ");
+	p = put_padding(p, line);
+	p = stpcpy(p, "[vsyscall]\n");
+	text->length += (size_t)(p - line);
 	return true;
 }
 

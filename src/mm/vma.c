@@ -186,6 +186,7 @@ struct vma_iterator mm_merge_new(struct memmap_mm *mm, const struct vma_merge *m
 	if (m->value.flags & VM_SPECIAL)
 		return none;
 	struct vma_gap_iterator gap = vma_set_find_gap(&mm->vmas, m->range.start);
+	memmap_assert(vma_gap_iterator_ok(gap));
 	struct vma_iterator left = merge_left(mm, m, vma_gap_iterator_prev_segment(gap));
 	struct vma_iterator right = none;
 	if (!m->just_expand)
