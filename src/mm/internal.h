@@ -46,7 +46,7 @@
 #define VM_SPECIAL (MEMMAP_VM_IO | MEMMAP_VM_DONTEXPAND | MEMMAP_VM_PFNMAP | MEMMAP_VM_MIXEDMAP)
 /* Never locked: asking for it does nothing. */
 /* Keeps no neighbours apart; what they merge into has it if one of them had. */
-#define VM_STICKY MEMMAP_VM_MAYBE_GUARD
+#define VM_STICKY       MEMMAP_VM_MAYBE_GUARD
 #define VM_NEVER_LOCKED (VM_SPECIAL | MEMMAP_VM_HUGETLB | MEMMAP_VM_DROPPABLE)
 
 /*
@@ -169,12 +169,19 @@ struct memmap_mm *mm_allocate(const struct memmap_allocator *allocator);
 /* Unmap everything, seals or not. */
 void mm_remove_all(struct memmap_mm *mm);
 
+/*
+ * ---- Names that were given by copy (names.c) ----
+ */
+
 /* A copy of `text` that lives as long as the address space, one for equal texts; NULL: no memory.
  */
 const char *mm_intern_name(struct memmap_mm *mm, const char *text);
 
 /* Is `text` such a copy? */
 bool mm_owns_name(const struct memmap_mm *mm, const char *text);
+
+/* Free all of them: no VMA is left. */
+void mm_release_names(struct memmap_mm *mm);
 
 /*
  * ---- Anonymous pages (anon.c) ----

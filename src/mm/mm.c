@@ -22,7 +22,6 @@
  */
 #include "internal.h"
 
-#include <string.h>
 
 /*
  * ---- Layout ----
@@ -68,51 +67,6 @@ int memmap_mm_set_layout(struct memmap_mm *mm, const struct memmap_mm_layout *la
 		return -EINVAL;
 	mm->layout = *layout;
 	return 0;
-}
-
-/*
- * ---- Names of mappings that the embedding program makes ----
- */
-
-struct mm_name {
-	struct mm_name *next;
-	size_t size;
-	char text[];
-};
-
-const char *mm_intern_name(struct memmap_mm *mm, const char *text)
-{
-	for (const struct mm_name *name = mm->names; name; name = name->next) {
-		if (strcmp(name->text, text) == 0)
-			return name->text;
-	}
-	size_t length = strlen(text) + 1, size = sizeof(struct mm_name) + length;
-	struct mm_name *name = memmap_allocate(mm->allocator, size, _Alignof(struct mm_name));
-	if (!name)
-		return NULL;
-	name->next = mm->names;
-	name->size = size;
-	memcpy(name->text, text, length);
-	mm->names = name;
-	return name->text;
-}
-
-bool mm_owns_name(const struct memmap_mm *mm, const char *text)
-{
-	for (const struct mm_name *name = mm->names; name; name = name->next) {
-		if (name->text == text)
-			return true;
-	}
-	return false;
-}
-
-static void release_names(struct memmap_mm *mm)
-{
-	while (mm->names) {
-		struct mm_name *name = mm->names;
-		mm->names = name->next;
-		memmap_deallocate(mm->allocator, name, name->size);
-	}
 }
 
 /*
@@ -176,7 +130,7 @@ void memmap_mm_release(struct memmap_mm *mm)
 		return;
 	mm_remove_all(mm);
 	vma_set_destroy(&mm->vmas);
-	release_names(mm);
+	mm_release_names(mm);
 	/* The allocator's table lies in what is being freed. */
 	struct memmap_allocator allocator = mm->allocator_storage;
 	memmap_deallocate(mm->allocator ? &allocator : NULL, mm, sizeof(*mm));
