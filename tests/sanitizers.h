@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which sanitizer the tests are built with: for the few that a sanitizer's own way with signals
- * makes impossible, and which then say so.
+ * Which sanitizer the tests are built with, and whether valgrind runs them: for the few that their
+ * own ways with signals make impossible, and which then say so.
  */
 #ifndef MEMMAP_TESTS_SANITIZERS_H
 #define MEMMAP_TESTS_SANITIZERS_H
@@ -20,6 +20,12 @@
 #	else
 #		define HAS_TSAN 0
 #	endif
+#endif
+
+#if defined(__has_include) && __has_include(<valgrind/valgrind.h>)
+#	include <valgrind/valgrind.h>
+#else
+#	define RUNNING_ON_VALGRIND 0
 #endif
 
 #endif /* MEMMAP_TESTS_SANITIZERS_H */

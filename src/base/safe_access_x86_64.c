@@ -6,8 +6,10 @@
  * ours exactly when the program counter is in the table, so nothing is noted before the access: no
  * state, nothing to nest, nothing that a signal could find half done.
  *
- * How far a string instruction came is read off RDI, which advances with each byte that was really
- * stored. (RCX would say the same on the hardware, but emulators are known to count it first.)
+ * Two things are for emulators such as valgrind's, which are less exact than the hardware. How far a
+ * string instruction came is read off RDI, which advances with each byte that was really stored; RCX
+ * is counted first. And no function begins with its faulting instruction, whose address would be
+ * that of the call.
  *
  * Invisible to the sanitizers, on purpose: the memory is not ours to judge.
  */
@@ -24,7 +26,8 @@
 	".type " name ", @function\n"              \
 	".balign 16\n"                             \
 	name ":\n"                                 \
-	".cfi_startproc\n"
+	".cfi_startproc\n"                         \
+	"	endbr64\n"
 #define END(name)                                  \
 	".cfi_endproc\n"                           \
 	".size " name ", . - " name "\n"
