@@ -70,7 +70,10 @@ struct memmap_mapping_index {
 	/* Memory in hand; linked by node.parent. */
 	struct balanced_node *spare_extents, *spare_pieces;
 	size_t nr_spare_extents, nr_spare_pieces;
-	/* Who uses it: the set, and each value taken out of the set that is still a view. */
+	/*
+	 * Who uses it: the set, and each value taken out of the set that is still a view. While
+	 * there is one, the index is unsettled: it must not change, but be replaced by a copy.
+	 */
 	size_t nr_users;
 	/*
 	 * Something happened to the set's segments that the index knows nothing of: see

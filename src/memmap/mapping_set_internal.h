@@ -64,7 +64,7 @@ int mapping_set_settle_slowly(struct memmap_mapping_set *set);
 static inline int mapping_set_settle(struct memmap_mapping_set *set)
 {
 	const struct memmap_mapping_index *index = set->index;
-	if (MEMMAP_LIKELY(index && !index->unsettled && index->nr_users == 1))
+	if (MEMMAP_LIKELY(index && !index->unsettled))
 		return 1;
 	return mapping_set_settle_slowly(set);
 }

@@ -588,9 +588,6 @@ mappings *memmap_mapping_iterator_value_ptr(iterator seg)
 
 void memmap_mapping_iterator_set_value(iterator seg, mappings value)
 {
-	/* A value of this set's may be a view of what would be forgotten. */
-	if (memmap_mapped_iterator_ok(seg.at) && !value.view_of)
-		mapping_set_forget(seg.set, memmap_mapped_iterator_range(seg.at));
 	memmap_mapped_iterator_set_value(seg.at, value);
 	mapping_set_unsettle(seg.set);
 }

@@ -48,9 +48,8 @@ void mapping_set_forget(struct memmap_mapping_set *set, struct memmap_mappable_r
 {
 	if (!set->index)
 		return;
-	/* Values that were taken out, and segments that moved, still look at what is there. */
-	if (set->index->unsettled || set->index->nr_users > 1 ||
-	    index_clear_range(set->index, r, mapping_set_count_edge, set))
+	/* Values that were taken out, and segments that moved, may still look at what is there. */
+	if (set->index->unsettled || index_clear_range(set->index, r, mapping_set_count_edge, set))
 		set->index->unsettled = true;
 }
 

@@ -192,6 +192,25 @@ static void test_add_the_same_again(void **state)
 	assert_segments(0, 0x1000, 3, 0x1000, 0x2000, 3, 0x2000, 0x4000, 3);
 }
 
+/* So many kinds of mappings that some share a bucket of the index, whatever the hash. */
+static void test_add_many_of_one_page(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 200; i++) {
+		add(&a, i * 0x1000, 0, 0x1000, false);
+		add(&a, i * 0x1000, 0, 0x1000, true);
+		add(&b, i * 0x1000, 0, 0x1000, true);
+	}
+	assert_segments(0, 0x1000, 600);
+	for (uint64_t i = 0; i < 200; i++)
+		remove_(&a, i * 0x1000, 0, 0x1000, true);
+	assert_segments(0, 0x1000, 400);
+	for (uint64_t i = 0; i < 200; i++) {
+		assert_has(0, &a, i * 0x1000, (i + 1) * 0x1000, false);
+		assert_has(0, &b, i * 0x1000, (i + 1) * 0x1000, true);
+	}
+}
+
 static void test_add_side_by_side_does_not_merge(void **state)
 {
 	(void)state;
@@ -498,6 +517,7 @@ int main(void)
 		test(test_add_over_gaps_and_segments),
 		test(test_add_inside_a_segment),
 		test(test_add_the_same_again),
+		test(test_add_many_of_one_page),
 		test(test_add_side_by_side_does_not_merge),
 		test(test_add_up_to_the_last_page),
 		test(test_results_not_wanted),

@@ -599,7 +599,13 @@ static void set_value(void)
 	size_t i = below(model.nr);
 	static struct model_value w;
 	struct memmap_mappings_of_range v = random_value(model.segments[i].range, &w);
-	memmap_mapping_iterator_set_value(segment(i), v);
+	if (below(2) == 0) {
+		memmap_mapping_iterator_set_value(segment(i), v);
+	} else {
+		struct memmap_mappings_of_range *at = memmap_mapping_iterator_value_ptr(segment(i));
+		memmap_mappings_of_range_clear(at);
+		*at = v;
+	}
 	model.segments[i].value = w;
 }
 
