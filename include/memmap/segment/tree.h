@@ -165,8 +165,15 @@ SEGMENT_PRIVATE int SEGMENT_(tree_prepare)(SEGMENT_SET *s, const SEGMENT_NODE *l
 SEGMENT_PRIVATE int SEGMENT_(tree_prepare_two)(SEGMENT_SET *s, const SEGMENT_NODE *leaf1,
 					       const SEGMENT_NODE *leaf2)
 {
-	if (leaf1->count + 2 <= SEGMENT_LEAF_CAPACITY && leaf2->count + 2 <= SEGMENT_LEAF_CAPACITY)
+	const size_t each = leaf1 == leaf2 ? 2 : 1;
+	if (leaf1->count + each <= SEGMENT_LEAF_CAPACITY &&
+	    leaf2->count + each <= SEGMENT_LEAF_CAPACITY)
 		return 0;
+	/* Two leaves come at most, so that nothing above splits while both parents have room. */
+	const SEGMENT_NODE *above1 = leaf1->parent, *above2 = leaf2->parent;
+	if (above1 && above1->count + 2 <= SEGMENT_INNER_CAPACITY &&
+	    above2->count + 2 <= SEGMENT_INNER_CAPACITY)
+		return SEGMENT_(tree_stock)(s, 2, 0);
 	return SEGMENT_(tree_stock)(s, 2, 2 * (size_t)(s->height + 2));
 }
 
