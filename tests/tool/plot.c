@@ -430,7 +430,8 @@ static void test_what_is_left_out_is_said(void **state)
 		size_t history;
 		const char *words;
 	} cases[] = {
-		{6, "address spaces not drawn"},
+		{6, "address spaces not drawn: shorter-lived"},
+		{6, "address spaces not drawn: a fork's copy, changed little or not at all"},
 		{6, "and 182 more, shorter-lived"},
 		{7, "mappings too small to be drawn one by one"},
 		{9, "mappings too short-lived to be recorded one by one"},
@@ -444,6 +445,42 @@ static void test_what_is_left_out_is_said(void **state)
 		free(svg);
 		history_release(h);
 	}
+}
+
+static size_t count(const char *text, const char *part)
+{
+	size_t nr = 0;
+	for (; (text = strstr(text, part)); text += strlen(part))
+		nr++;
+	return nr;
+}
+
+/* An allocator that scatters its chunks does not tear the picture to shreds. */
+static void test_breaks_are_few(void **state)
+{
+	(void)state;
+	struct history *h = history_create(NULL, 0);
+	struct toy toy = {0};
+	many_places(h);
+	start_program(h, 1, &(uint64_t){3 * MS}, &toy);
+	for (uint64_t i = 0; i < 200; i++)
+		toy_map(&toy, (i * i + 1) * 16 * GIB / 8, (i * i + 1) * 16 * GIB / 8 + PAGES(60),
+			RW, HISTORY_ANONYMOUS, NULL, 0);
+	(void)history_process(h, 2, 0, 4 * MS, "chunks");
+	(void)history_exec(h, 2, 4 * MS, NULL, "/usr/bin/toy");
+	record(h, 2, 4 * MS, NULL, &toy);
+	size_t size;
+	char *svg = draw(h, &(struct plot_options){0}, &size), words[512];
+	assert_in_range(count(svg, "class=\"break\""), 1, 2 * 8);
+	struct picture picture;
+	picture_read(&picture, svg);
+	if (picture_find_overlap(&picture, words, sizeof(words)))
+		fail_msg("%s", words);
+	assert_true(picture.height < 1700);
+	picture_release(&picture);
+	free(svg);
+	toy_release(&toy);
+	history_release(h);
 }
 
 static void test_options(void **state)
@@ -683,6 +720,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_the_picture_tells_what_happened),
 		cmocka_unit_test(test_labels_name_what_is_large),
 		cmocka_unit_test(test_what_is_left_out_is_said),
+		cmocka_unit_test(test_breaks_are_few),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_a_full_disk_is_reported),
 		cmocka_unit_test(test_memory_runs_out_anywhere),

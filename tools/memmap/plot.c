@@ -67,6 +67,12 @@ const char *plot_region_label(const struct history *h, const struct history_regi
 
 /* ---- Which address spaces get a panel ---- */
 
+/* What a fork made, and what did nothing of its own, tells nothing. */
+static bool is_mere_copy(const struct history_space *space)
+{
+	return space->forked && space->changes < 3;
+}
+
 struct candidate {
 	const struct history_space *space;
 	double score;
@@ -93,9 +99,8 @@ static void score(const struct history *h, struct candidate *candidates, size_t 
 		candidates[i].score = part_of(history_end(h, space->to) - space->from, lived) +
 				      part_of(space->changes, changes) +
 				      part_of(space->peak_mapped, mapped);
-		/* A copy that did nothing of its own tells nothing. */
 		if (space->forked)
-			candidates[i].score *= space->changes > 4 ? 0.5 : 0.1;
+			candidates[i].score *= 0.5; /* much of it is its parent's */
 	}
 }
 
@@ -288,10 +293,14 @@ static size_t put_notes(struct plot *plot, const struct plot_panel *panels, size
 		if (space->longest_forgotten > longest)
 			longest = space->longest_forgotten;
 	}
+	uint64_t copies = 0;
+	for (size_t i = 0; i < plot->h->spaces.length; i++)
+		copies += is_mere_copy(&plot->h->spaces.items[i]);
 	const struct {
 		uint64_t count;
 		const char *noun, *words;
 	} notes[] = {
+		{copies, "address space", "not drawn: a fork's copy, changed little or not at all"},
 		{nr_candidates - nr_panels, "address space",
 		 "not drawn: shorter-lived, smaller, or much like one that is"},
 		{forgotten, "mapping", "too short-lived to be recorded one by one, at most"},
@@ -302,7 +311,7 @@ static size_t put_notes(struct plot *plot, const struct plot_panel *panels, size
 			continue;
 		plot_text_counted(notes[i].count, notes[i].noun, count, sizeof(count));
 		(void)snprintf(text, sizeof(text), "%s %s %s", count, notes[i].words,
-			       i == 1 ? plot_text_duration(longest, time, sizeof(time)) : "");
+			       i == 2 ? plot_text_duration(longest, time, sizeof(time)) : "");
 		if (draw)
 			svg_put(&plot->svg,
 				"<text class=\"dim\" x=\"20\" y=\"%n\" font-size=\"10.5\">%t"
@@ -401,7 +410,8 @@ int plot_write(const struct history *h, FILE *out, const struct plot_options *op
 	if (!candidates)
 		return -ENOMEM;
 	for (size_t i = 0; i < nr_spaces; i++)
-		candidates[nr++].space = &h->spaces.items[i];
+		if (!is_mere_copy(&h->spaces.items[i]))
+			candidates[nr++].space = &h->spaces.items[i];
 	int err = draw_panels(&plot, options, candidates, nr);
 	memmap_deallocate(h->allocator, candidates, (nr_spaces + 1) * sizeof(*candidates));
 	if (err == 0 && fflush(out) != 0)

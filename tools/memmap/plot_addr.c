@@ -21,10 +21,12 @@
 #include <stdlib.h>
 
 enum {
-	MAX_OBJECTS = 72,
+	MAX_OBJECTS = 60,
+	MAX_BREAKS = 8,
 };
 
 #define LARGE        (UINT64_C(1) << 20) /* bytes of an anonymous mapping */
+#define MOST_OF_HOLE (UINT64_C(1) << 15) /* bytes that a hole within an object counts for */
 #define LEAST_OBJECT 3.0                 /* px */
 #define LEAST_CELL   2.0                 /* px, as long as cells are few */
 #define MARGIN       4.0                 /* above the highest and below the lowest object */
@@ -187,6 +189,7 @@ static void extend_object(const struct axis *axis, struct plot_object *object,
 	const struct history_region *owner = &axis->space->regions.items[cell->owner];
 	object->range.end = cell->range.end;
 	object->size += memmap_addr_range_length(cell->range);
+	object->nr_parts++;
 	if (owner->from < object->from)
 		object->from = owner->from;
 	if (history_end(axis->h, owner->to) > object->to)
@@ -237,13 +240,19 @@ static double fourth_root_of_pages(uint64_t bytes)
 }
 
 /* How much is lost when the objects on both sides of a boundary are joined. */
-static double cost_of_joining(const struct plot_object *below, const struct plot_object *above)
+static double cost_of_joining(const struct axis *axis, const struct plot_addr_scale *scale,
+			      const struct plot_object *below, const struct plot_object *above)
 {
 	uint64_t gap = above->range.start - below->range.end;
 	uint64_t smaller = below->size < above->size ? below->size : above->size;
 	/* Never across a break, unless nothing else is left. */
-	double far = gap >= PLOT_BREAK ? 1e6 : 0;
-	return far + fourth_root_of_pages(smaller) + 0.5 * fourth_root_of_pages(gap);
+	if (gap >= scale->least_break)
+		return 1e6 + fourth_root_of_pages(gap);
+	/* Much of the same: scattered chunks of an allocator. */
+	if (belong_together(&axis->space->regions.items[below->region],
+			    &axis->space->regions.items[above->region]))
+		return 0;
+	return fourth_root_of_pages(smaller) + 0.1 * log2(1 + (double)gap);
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -252,11 +261,36 @@ static int compare_doubles(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static int compare_doubles_down(const void *a, const void *b)
+{
+	return compare_doubles(b, a);
+}
+
+/* Only the MAX_BREAKS widest gaps are breaks, and none below PLOT_BREAK. */
+static int choose_breaks(struct axis *axis, struct plot_addr_scale *scale)
+{
+	size_t nr = scale->objects.length;
+	const struct plot_object *objects = scale->objects.items;
+	scale->least_break = PLOT_BREAK;
+	if (nr <= MAX_BREAKS)
+		return 0;
+	if (!ARRAY_RESERVE(axis->h->allocator, &axis->boundaries, nr - 1))
+		return -ENOMEM;
+	double *gaps = axis->boundaries.items;
+	for (size_t i = 0; i + 1 < nr; i++)
+		gaps[i] = (double)(objects[i + 1].range.start - objects[i].range.end);
+	qsort(gaps, nr - 1, sizeof(*gaps), compare_doubles_down);
+	if (nr - 1 > MAX_BREAKS && gaps[MAX_BREAKS] >= (double)PLOT_BREAK)
+		scale->least_break = (uint64_t)gaps[MAX_BREAKS] + 1;
+	return 0;
+}
+
 static void join_objects(const struct axis *axis, struct plot_object *below,
 			 const struct plot_object *above)
 {
 	below->range.end = above->range.end;
 	below->size += above->size;
+	below->nr_parts += above->nr_parts;
 	below->nr_others +=
 		above->nr_others + (belong_together(&axis->space->regions.items[below->region],
 						    &axis->space->regions.items[above->region])
@@ -281,7 +315,7 @@ static int limit_objects(struct axis *axis, struct plot_addr_scale *scale)
 		return -ENOMEM;
 	double *costs = axis->boundaries.items;
 	for (size_t i = 0; i + 1 < nr; i++)
-		costs[i] = cost_of_joining(&objects[i], &objects[i + 1]);
+		costs[i] = cost_of_joining(axis, scale, &objects[i], &objects[i + 1]);
 	qsort(costs, nr - 1, sizeof(*costs), compare_doubles);
 	/* Boundaries that cost the same are alike: all of them go, or the picture would be patchy.
 	 */
@@ -291,7 +325,7 @@ static int limit_objects(struct axis *axis, struct plot_addr_scale *scale)
 	struct plot_object before = objects[0];
 	for (size_t i = 1; i < nr; i++) {
 		struct plot_object object = objects[i];
-		if (cost_of_joining(&before, &object) <= dearest)
+		if (cost_of_joining(axis, scale, &before, &object) <= dearest)
 			join_objects(axis, &objects[kept], &object);
 		else
 			objects[++kept] = object;
@@ -309,19 +343,30 @@ static double height_of_object(const struct axis *axis, const struct plot_object
 	double whole = axis->time->right - axis->time->left;
 	double seen = width / (0.12 * whole);
 	double visibility = seen >= 1 ? 1 : 0.3 + 0.7 * seen;
-	double height = (2.5 + 3.6 * fourth_root_of_pages(object->size)) * visibility;
+	/* Of many parts each gets a little more, to be told from the others. */
+	double parts = object->nr_parts < 100 ? 0.7 * object->nr_parts : 70;
+	double height = (2.5 + 3.6 * fourth_root_of_pages(object->size) + parts) * visibility;
 	if (height > 130)
 		height = 130;
 	return height < LEAST_OBJECT ? LEAST_OBJECT : height;
 }
 
-static double height_of_gap(uint64_t gap)
+static double height_of_gap(const struct plot_addr_scale *scale, uint64_t gap)
 {
 	if (gap == 0)
 		return 1;
-	if (gap >= PLOT_BREAK)
+	if (gap >= scale->least_break)
 		return 18;
 	return gap < (1 << 20) ? 3 : 6;
+}
+
+/* What a cell asks of its object's height: by its size, when it is not a hole. */
+static double root_of_cell(const struct cell *cell)
+{
+	uint64_t length = memmap_addr_range_length(cell->range);
+	if (cell->owner == HISTORY_NONE && length > MOST_OF_HOLE)
+		length = MOST_OF_HOLE;
+	return sqrt((double)length);
 }
 
 /* Knots for the cells first..end of one object, whose bottom and top are known. */
@@ -331,13 +376,13 @@ static void place_cells(const struct axis *axis, struct plot_addr_scale *scale, 
 	const struct cell *cells = axis->cells.items;
 	double height = object->bottom - object->top, nr = (double)(end - first), roots = 0;
 	for (size_t i = first; i < end; i++)
-		roots += sqrt((double)memmap_addr_range_length(cells[i].range));
+		roots += root_of_cell(&cells[i]);
 	double even = nr * LEAST_CELL / height;
 	if (even > 0.5)
 		even = 0.5;
 	double y = object->bottom;
 	for (size_t i = first; i < end; i++) {
-		double root = sqrt((double)memmap_addr_range_length(cells[i].range));
+		double root = root_of_cell(&cells[i]);
 		scale->knots.items[scale->knots.length++] =
 			(struct plot_addr_knot){cells[i].range.start, y};
 		y -= height * (even / nr + (1 - even) * root / roots);
@@ -357,7 +402,7 @@ static int place_objects(struct axis *axis, struct plot_addr_scale *scale)
 		objects[i].gap_above =
 			i + 1 < nr ? objects[i + 1].range.start - objects[i].range.end : 0;
 		if (i + 1 < nr)
-			gaps += height_of_gap(objects[i].gap_above);
+			gaps += height_of_gap(scale, objects[i].gap_above);
 	}
 	double factor = 1;
 	if (gaps + sum > scale->most)
@@ -381,7 +426,7 @@ static int place_objects(struct axis *axis, struct plot_addr_scale *scale)
 		cell = find_cell(axis, objects[i].range.start);
 		place_cells(axis, scale, cell, find_cell(axis, objects[i].range.end), &objects[i]);
 		if (i + 1 < nr)
-			y -= height_of_gap(objects[i].gap_above);
+			y -= height_of_gap(scale, objects[i].gap_above);
 	}
 	return 0;
 }
@@ -402,6 +447,8 @@ int plot_addr_scale_init(struct plot_addr_scale *scale, const struct history *h,
 		err = paint_cells(&axis);
 	if (err == 0)
 		err = make_objects(&axis, scale);
+	if (err == 0)
+		err = choose_breaks(&axis, scale);
 	if (err == 0)
 		err = limit_objects(&axis, scale);
 	if (err == 0)

@@ -24,6 +24,7 @@ enum { CHART_HEIGHT = 46, MARKS_HEIGHT = 13, MAX_MARKS = 400 };
 
 #define LABEL_FONT     10
 #define LABEL_DISTANCE 12.5
+#define CROWDED        0.85 /* of the lines there is room for */
 #define ADDRESS_FONT   9
 
 /* ---- Layout ---- */
@@ -179,7 +180,7 @@ static void draw_breaks(struct plot *plot, const struct plot_panel *panel)
 {
 	for (size_t i = 0; i < panel->addr.objects.length; i++) {
 		const struct plot_object *object = &panel->addr.objects.items[i];
-		if (object->gap_above < PLOT_BREAK)
+		if (object->gap_above < panel->addr.least_break)
 			continue;
 		double middle = (object->top + panel->addr.objects.items[i + 1].bottom) / 2;
 		svg_put(&plot->svg, "<path class=\"break\" d=\"M%n %n", plot->left - 6, middle - 3);
@@ -214,12 +215,12 @@ static int draw_addresses(struct plot *plot, const struct plot_panel *panel)
 			.importance = objects[i].bottom - objects[i].top,
 			.id = (uint32_t)i,
 		};
-		if (i == 0 || objects[i - 1].gap_above >= PLOT_BREAK)
+		if (i == 0 || objects[i - 1].gap_above >= panel->addr.least_break)
 			label.importance = 1e6; /* the first of a neighbourhood */
 		else if (objects[i - 1].gap_above > 0)
 			label.importance += 100;
 		labels.items[labels.length++] = label;
-		if (objects[i].gap_above >= PLOT_BREAK) {
+		if (objects[i].gap_above >= panel->addr.least_break) {
 			/* Where the break's own words are. */
 			label.wanted = (objects[i].top + objects[i + 1].bottom) / 2;
 			label.importance = 1e9;
@@ -284,6 +285,14 @@ static void draw_name(struct plot *plot, const struct plot_panel *panel,
 		gone ? "gone" : "name", x + 12, at + 3.5, LABEL_FONT, text, tail);
 }
 
+static int compare_importance(const void *a, const void *b)
+{
+	const struct plot_label *x = a, *y = b;
+	if (x->importance != y->importance)
+		return x->importance > y->importance ? -1 : 1;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
 static int draw_names(struct plot *plot, const struct plot_panel *panel)
 {
 	ARRAY(struct plot_label) labels = {0};
@@ -300,11 +309,16 @@ static int draw_names(struct plot *plot, const struct plot_panel *panel)
 			.id = (uint32_t)i,
 		};
 	double low = panel->area_top + 2, high = panel->chart_top - 10;
-	size_t hidden = plot_labels_spread(labels.items, nr, low, high, LABEL_DISTANCE);
-	if (hidden > 0) /* room for the line that says so */
-		hidden = plot_labels_spread(labels.items, nr, low, high - LABEL_DISTANCE,
-					    LABEL_DISTANCE);
-	for (size_t i = 0; i < nr; i++)
+	/* When they crowd, leave some out: a name far from its place helps nobody. */
+	size_t most = (size_t)(CROWDED * (high - low) / LABEL_DISTANCE), hidden = 0;
+	if (nr > most) {
+		qsort(labels.items, nr, sizeof(*labels.items), compare_importance);
+		hidden = nr - most;
+		labels.length = most;
+		high -= LABEL_DISTANCE; /* room for the line that says so */
+	}
+	hidden += plot_labels_spread(labels.items, labels.length, low, high, LABEL_DISTANCE);
+	for (size_t i = 0; i < labels.length; i++)
 		if (labels.items[i].shown)
 			draw_name(plot, panel, &objects[labels.items[i].id], labels.items[i].at);
 	if (hidden > 0) {
@@ -312,7 +326,7 @@ static int draw_names(struct plot *plot, const struct plot_panel *panel)
 		(void)snprintf(text, sizeof(text), "and %zu smaller or shorter-lived", hidden);
 		svg_put(&plot->svg,
 			"<text class=\"dim\" x=\"%n\" y=\"%n\" font-size=\"%d\">%t</text>\n",
-			plot->right + 38, high + 3.5, LABEL_FONT, text);
+			plot->right + 38, panel->chart_top - 6.5, LABEL_FONT, text);
 	}
 	ARRAY_RELEASE(plot->h->allocator, &labels);
 	return 0;

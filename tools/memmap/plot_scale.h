@@ -63,6 +63,7 @@ struct plot_object {
 	uint64_t size;      /* bytes of it that were ever mapped */
 	uint64_t from, to;  /* when the first of it came and the last of it went */
 	uint32_t region;    /* the longest-lived, then largest region of it: gives name and kind */
+	uint32_t nr_parts;  /* cells that were ever mapped */
 	uint32_t nr_others; /* how many objects of other names were joined into it */
 	uint64_t gap_above; /* unmapped bytes up to the next one; of the topmost: 0 */
 };
@@ -75,11 +76,12 @@ struct plot_addr_knot {
 struct plot_addr_scale {
 	double top, bottom;
 	double least, most;                /* height */
+	uint64_t least_break;              /* from this many unmapped bytes on there is a break */
 	ARRAY(struct plot_object) objects; /* lowest addresses first */
 	ARRAY(struct plot_addr_knot) knots;
 };
 
-/* From this many unmapped bytes on, the axis shows a break. */
+/* Fewer unmapped bytes than these are never shown as a break. */
 #define PLOT_BREAK (UINT64_C(1) << 30)
 
 /**

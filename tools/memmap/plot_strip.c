@@ -72,10 +72,12 @@ static void draw_row(struct plot *plot, const struct history_process *process, u
 		"<rect class=\"life\" x=\"%n\" y=\"%n\" width=\"%n\" height=\"8\" rx=\"2\">"
 		"<title>%t: lived %t</title></rect>\n",
 		from, middle - 4, to - from, history_name(h, process->command), lived);
+	bool executed = false;
 	for (size_t i = 0; i < h->spaces.length; i++) {
 		const struct history_space *space = &h->spaces.items[i];
 		if (space->process != id || space->forked)
 			continue;
+		executed = true;
 		char begin[32];
 		plot_text_duration(space->from - h->from, begin, sizeof(begin));
 		svg_put(&plot->svg,
@@ -96,12 +98,16 @@ static void draw_row(struct plot *plot, const struct history_process *process, u
 		(void)snprintf(status, sizeof(status), "exit %d",
 			       WEXITSTATUS(process->wait_status));
 	double room = plot->width - plot->right - 12 - 14 - plot_text_width(status, FONT);
-	plot_text_fit(plot_text_command(history_name(h, process->command)), FONT, room, text,
-		      sizeof(text));
+	if (executed || process->parent == HISTORY_NONE)
+		plot_text_fit(plot_text_command(history_name(h, process->command)), FONT, room,
+			      text, sizeof(text));
+	else
+		(void)snprintf(text, sizeof(text), "fork of %d",
+			       (int)h->processes.items[process->parent].pid);
 	svg_put(&plot->svg,
-		"<text class=\"name\" x=\"%n\" y=\"%n\" font-size=\"%d\">%t<tspan class=\"bad\" "
+		"<text class=\"%s\" x=\"%n\" y=\"%n\" font-size=\"%d\">%t<tspan class=\"bad\" "
 		"dx=\"6\">%t</tspan></text>\n",
-		plot->right + 12, middle + 3.5, FONT, text, status);
+		executed ? "name" : "dim", plot->right + 12, middle + 3.5, FONT, text, status);
 }
 
 static void draw_times(struct plot *plot, double top, double bottom)
