@@ -457,6 +457,16 @@ static void a_promise_survives_a_failed_one_and_emptying(void **state)
 	assert_int_equal(s.promised, 0);
 	assert_int_equal(letters_set_verify(&s), 0);
 	letters_done(&s);
+	/* It moves with the set. */
+	struct letters_set other;
+	letters_set_init(&other, &failing);
+	assert_int_equal(letters_set_reserve(&other, 10), 0);
+	letters_set_move_from(&s, &other);
+	assert_int_equal(letters_set_verify(&other), 0);
+	for (int i = 0; i < 10; i++)
+		insert_where_it_hurts(false);
+	assert_int_equal(letters_set_verify(&s), 0);
+	letters_done(&s);
 	assert_int_equal(letters_set_reserve(&s, 10), 0);
 	assert_true(blocks_live > 0);
 	letters_done(&s); /* destroying gives the memory back */

@@ -204,7 +204,7 @@ SEGMENT_PUBLIC int SEGMENT_(set_remove_full_range)(SEGMENT_SET *s, SEGMENT_RANGE
  * Replace what `s` holds with what `s2` holds; `s2` is then empty.
  *
  * Nodes are not copied, so `s` takes over the allocator of `s2`, and what set_reserve() promised of
- * either goes. Moving a set from itself does nothing.
+ * it; what was promised of `s` goes. Moving a set from itself does nothing.
  *
  * Invalidates: every iterator into `s`, and gap iterators into an empty `s2`; other iterators into
  *              `s2` are iterators into `s` then

@@ -81,19 +81,22 @@
  * nor one that was just merged split by the next insertion.
  */
 #ifdef SEGMENT_MIN_DEGREE
-#	define SEGMENT_LEAF_CAPACITY  (2 * (SEGMENT_MIN_DEGREE))
-#	define SEGMENT_LEAF_MIN       (SEGMENT_MIN_DEGREE)
-#	define SEGMENT_LEAF_MERGED    (2 * (SEGMENT_MIN_DEGREE)-1)
-#	define SEGMENT_INNER_CAPACITY (2 * (SEGMENT_MIN_DEGREE))
-#	define SEGMENT_INNER_MIN      (SEGMENT_MIN_DEGREE)
-#	define SEGMENT_INNER_MERGED   (2 * (SEGMENT_MIN_DEGREE)-1)
+#	if SEGMENT_MIN_DEGREE < 3
+#		error "SEGMENT_MIN_DEGREE is at least 3"
+#	endif
+#	define SEGMENT_LEAF_CAPACITY  ((size_t)2 * (SEGMENT_MIN_DEGREE))
+#	define SEGMENT_LEAF_MIN       ((size_t)(SEGMENT_MIN_DEGREE))
+#	define SEGMENT_LEAF_MERGED    (SEGMENT_LEAF_CAPACITY - 1)
+#	define SEGMENT_INNER_CAPACITY ((size_t)2 * (SEGMENT_MIN_DEGREE))
+#	define SEGMENT_INNER_MIN      ((size_t)(SEGMENT_MIN_DEGREE))
+#	define SEGMENT_INNER_MERGED   (SEGMENT_INNER_CAPACITY - 1)
 #else
 #	define SEGMENT_ENTRY_SIZE (2 * sizeof(SEGMENT_KEY) + sizeof(SEGMENT_VALUE))
 #	define SEGMENT_LEAF_CAPACITY                                                              \
-		(SEGMENT_ENTRY_SIZE <= 32 ? 32 : SEGMENT_ENTRY_SIZE <= 128 ? 16 : 8)
+		((size_t)(SEGMENT_ENTRY_SIZE <= 32 ? 32 : SEGMENT_ENTRY_SIZE <= 128 ? 16 : 8))
 #	define SEGMENT_LEAF_MIN       (SEGMENT_LEAF_CAPACITY * 3 / 8)
 #	define SEGMENT_LEAF_MERGED    (SEGMENT_LEAF_CAPACITY * 7 / 8)
-#	define SEGMENT_INNER_CAPACITY 32
+#	define SEGMENT_INNER_CAPACITY ((size_t)32)
 #	define SEGMENT_INNER_MIN      (SEGMENT_INNER_CAPACITY * 3 / 8)
 #	define SEGMENT_INNER_MERGED   (SEGMENT_INNER_CAPACITY * 7 / 8)
 #endif

@@ -34,8 +34,6 @@ SEGMENT_PUBLIC void SEGMENT_(set_move_from)(SEGMENT_SET *s, SEGMENT_SET *s2)
 	if (s == s2)
 		return;
 	SEGMENT_(set_destroy)(s);
-	s2->promised = 0;
-	SEGMENT_(tree_trim)(s2);
 	*s = *s2;
 	SEGMENT_(set_init)(s2, s->allocator);
 }
@@ -308,8 +306,7 @@ SEGMENT_PUBLIC void SEGMENT_(set_merge_adjacent)(SEGMENT_SET *s, SEGMENT_RANGE_T
 	SEGMENT_ITERATOR first = SEGMENT_(set_find_segment)(s, r.start);
 	if (first.node)
 		(void)SEGMENT_(set_merge_prev)(s, first);
-	if (r.end == SEGMENT_(key_min)())
-		return; /* there is no key before it */
+	/* Before 0 comes the last key, which no segment holds. */
 	SEGMENT_ITERATOR last = SEGMENT_(set_find_segment)(s, (SEGMENT_KEY)(r.end - 1));
 	if (last.node)
 		(void)SEGMENT_(set_merge_next)(s, last);
