@@ -142,26 +142,31 @@ static bool same_stats(struct world *world, unsigned int process, bool verbose)
 {
 	struct memmap_mm_stats model;
 	struct kernel_stats kernel;
+	bool same = true;
 
 	if (kernel_read_stats(&world->kernel, process, &kernel))
 		return false;
 	memmap_mm_get_stats(model_mm(world->model, process), &model);
-	if (model.total_pages == kernel.total_pages && model.locked_pages == kernel.locked_pages &&
-	    model.data_pages == kernel.data_pages && model.stack_pages == kernel.stack_pages)
-		return true;
-	if (verbose)
-		fprintf(stderr,
-			"    kernel total %llu locked %llu data %llu stack %llu\n"
-			"    model  total %llu locked %llu data %llu stack %llu\n",
-			(unsigned long long)kernel.total_pages,
-			(unsigned long long)kernel.locked_pages,
-			(unsigned long long)kernel.data_pages,
-			(unsigned long long)kernel.stack_pages,
-			(unsigned long long)model.total_pages,
-			(unsigned long long)model.locked_pages,
-			(unsigned long long)model.data_pages,
-			(unsigned long long)model.stack_pages);
-	return false;
+	const struct {
+		const char *name;
+		uint64_t kernel, model;
+	} counts[] = {
+		{"total", kernel.total_pages, model.total_pages},
+		{"locked", kernel.locked_pages, model.locked_pages},
+		{"data", kernel.data_pages, model.data_pages},
+		{"stack", kernel.stack_pages, model.stack_pages},
+		{"exec", kernel.exec_pages, model.exec_pages},
+	};
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		if (counts[i].kernel == counts[i].model)
+			continue;
+		same = false;
+		if (verbose)
+			fprintf(stderr, "    %s pages: kernel %llu, model %llu\n", counts[i].name,
+				(unsigned long long)counts[i].kernel,
+				(unsigned long long)counts[i].model);
+	}
+	return same;
 }
 
 static enum kind compare_maps(struct world *world, unsigned int process, bool verbose)

@@ -165,7 +165,7 @@ struct kernel_process {
 };
 
 struct kernel_stats {
-	uint64_t total_pages, locked_pages, data_pages, stack_pages;
+	uint64_t total_pages, locked_pages, data_pages, stack_pages, exec_pages;
 };
 
 struct kernel {

@@ -152,10 +152,15 @@ static uint64_t pick_length(struct generator *g, uint64_t address)
 		0, 0 - 1ULL, 0 - PAGE, 1ULL << 47, TASK_END, (1ULL << 47) + PAGE, 1ULL << 63};
 	static const uint64_t large[] = {2ULL << 20, (2ULL << 20) + PAGE, 4ULL << 20, 1ULL << 20};
 
+	static const uint64_t huge[] = {1ULL << 30,  8ULL << 30, 20ULL << 30, 24ULL << 30,
+					32ULL << 30, 1ULL << 40, 1ULL << 45};
+
 	if (chance(g, 2))
 		return PICK(g, absurd);
 	if (chance(g, 3))
 		return PICK(g, large);
+	if (g->past_end && chance(g, 2))
+		return PICK(g, huge);
 	if (chance(g, 2))
 		return below(g, 16) * PAGE + below(g, PAGE);
 	if (chance(g, 20)) /* to the end of what is there */
@@ -464,7 +469,10 @@ static bool harmless(const struct generator *g, const struct step *step)
 
 	switch (step->op) {
 	case OP_MMAP:
-		if (args[1] > 1ULL << 30 && args[1] <= 1ULL << 46)
+		/* The kernel counts shared memory where the model does not make it. */
+		if (args[1] > 1ULL << 29 && args[1] <= 1ULL << 46 &&
+		    (!g->past_end ||
+		     (args[3] & (MAP_SHARED | MAP_ANONYMOUS)) == (MAP_SHARED | MAP_ANONYMOUS)))
 			return false;
 		return !(args[3] & MAP_FIXED) || args[1] > TASK_END - args[0] ||
 		       (args[3] & MAP_FIXED_NOREPLACE) || !guarded(g, args[0], args[1]);

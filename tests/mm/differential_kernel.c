@@ -354,6 +354,8 @@ int kernel_read_stats(struct kernel *kernel, unsigned int process, struct kernel
 	stats->locked_pages = status_pages(buf, "\nVmLck:");
 	stats->data_pages = status_pages(buf, "\nVmData:");
 	stats->stack_pages = status_pages(buf, "\nVmStk:");
+	/* What is the program's own and what is not, together all that is executable. */
+	stats->exec_pages = status_pages(buf, "\nVmExe:") + status_pages(buf, "\nVmLib:");
 	return 0;
 }
 
