@@ -251,26 +251,40 @@ SEGMENT_PRIVATE void SEGMENT_(inner_truncate)(SEGMENT_INNER *inner, size_t count
 
 #if SEGMENT_TRACK_GAPS
 
+SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(key_larger)(SEGMENT_KEY a, SEGMENT_KEY b)
+{
+	return a > b ? a : b;
+}
+
 /* The largest gap before a segment of `leaf`, from the segments themselves. */
 SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(leaf_largest_gap)(const SEGMENT_NODE *node)
 {
 	const SEGMENT_LEAF *leaf = SEGMENT_(node_leaf)(node);
-	SEGMENT_KEY largest = 0;
-	SEGMENT_KEY end = SEGMENT_(leaf_gap_start)(node, 0);
-	for (size_t i = 0; i < node->count; i++) {
-		SEGMENT_KEY gap = (SEGMENT_KEY)(leaf->starts[i] - end);
-		largest = gap > largest ? gap : largest;
-		end = leaf->ends[i];
+	if (node->count == 0)
+		return 0;
+	/* Two at a time, which do not wait for each other. */
+	SEGMENT_KEY odd = 0;
+	SEGMENT_KEY even = (SEGMENT_KEY)(leaf->starts[0] - SEGMENT_(leaf_gap_start)(node, 0));
+	size_t i = 1;
+	for (; i + 1 < node->count; i += 2) {
+		odd = SEGMENT_(key_larger)(odd, (SEGMENT_KEY)(leaf->starts[i] - leaf->ends[i - 1]));
+		even = SEGMENT_(key_larger)(even,
+					    (SEGMENT_KEY)(leaf->starts[i + 1] - leaf->ends[i]));
 	}
-	return largest;
+	if (i < node->count)
+		odd = SEGMENT_(key_larger)(odd, (SEGMENT_KEY)(leaf->starts[i] - leaf->ends[i - 1]));
+	return SEGMENT_(key_larger)(odd, even);
 }
 
+/* The capacity is even, and what is unused is 0. */
 SEGMENT_PRIVATE SEGMENT_KEY SEGMENT_(inner_largest_gap)(const SEGMENT_INNER *inner)
 {
-	SEGMENT_KEY largest = 0;
-	for (size_t i = 0; i < inner->node.count; i++)
-		largest = inner->gaps[i] > largest ? inner->gaps[i] : largest;
-	return largest;
+	SEGMENT_KEY odd = 0, even = 0;
+	for (size_t i = 0; i < SEGMENT_INNER_CAPACITY; i += 2) {
+		even = SEGMENT_(key_larger)(even, inner->gaps[i]);
+		odd = SEGMENT_(key_larger)(odd, inner->gaps[i + 1]);
+	}
+	return SEGMENT_(key_larger)(odd, even);
 }
 
 /* Record `gap` as the largest below `node`, here and as far up as it makes a difference. */
