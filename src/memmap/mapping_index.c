@@ -421,7 +421,8 @@ void mapping_index_cut(struct memmap_mapping_index *index, const struct mapping_
 		if (!piece || piece->extent->start >= r.end)
 			break;
 		uint64_t start = piece->extent->start, end = piece->extent->end;
-		bool keeps_low = start<r.start, keeps_high = end> r.end;
+		const bool keeps_low = start < r.start;
+		const bool keeps_high = end > r.end;
 		done = end;
 		if (keeps_low)
 			changed(arg, r.start, MAPPING_ENDS, 1);

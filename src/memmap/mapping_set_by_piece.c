@@ -136,23 +136,6 @@ static int piecewise_reserve_mappings(const struct piecewise *c)
 	return 0;
 }
 
-/*
- * Have each segment that overlaps or touches the range own its mappings. So that whatever parts or
- * merges then does so in place.
- */
-static int piecewise_own(const struct piecewise *c)
-{
-	segment_iterator seg = memmap_mapped_set_lower_bound_segment(
-		c->set, c->mr.start > 0 ? c->mr.start - 1 : 0);
-	for (; memmap_mapped_iterator_ok(seg) && memmap_mapped_iterator_start(seg) <= c->mr.end;
-	     seg = memmap_mapped_iterator_next_segment(seg)) {
-		int err = mappings_own(memmap_mapped_iterator_value_ptr(seg), 0);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
 int mapping_set_add_by_piece(const struct mapping_change *change)
 {
 	struct piecewise c = {.change = change, .set = &change->set->segments, .mr = change->mr};
@@ -162,8 +145,6 @@ int mapping_set_add_by_piece(const struct mapping_change *change)
 	int err = memmap_mapped_set_reserve(c.set, nr_gaps + 2);
 	if (!err && change->changed)
 		err = memmap_mappable_ranges_reserve(change->changed, nr_gaps);
-	if (!err)
-		err = piecewise_own(&c);
 	if (!err)
 		err = piecewise_reserve_mappings(&c);
 	if (!err)
@@ -230,6 +211,23 @@ static size_t piecewise_nr_emptied(const struct piecewise *c)
 		      piecewise_empties(c, r, memmap_mapped_iterator_value_ptr(seg));
 	}
 	return nr;
+}
+
+/*
+ * Have each segment that overlaps or touches the range own its mappings, so that what goes and what
+ * merges does so in place.
+ */
+static int piecewise_own(const struct piecewise *c)
+{
+	segment_iterator seg = memmap_mapped_set_lower_bound_segment(
+		c->set, c->mr.start > 0 ? c->mr.start - 1 : 0);
+	for (; memmap_mapped_iterator_ok(seg) && memmap_mapped_iterator_start(seg) <= c->mr.end;
+	     seg = memmap_mapped_iterator_next_segment(seg)) {
+		int err = mappings_own(memmap_mapped_iterator_value_ptr(seg), 0);
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 int mapping_set_remove_by_piece(const struct mapping_change *change)
