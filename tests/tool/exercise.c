@@ -77,6 +77,41 @@ static void anonymous(void)
 	map(NULL, 3 * PAGE, RW, ANON | MAP_POPULATE, -1, 0);
 }
 
+/*
+ * Who owns the anonymous pages decides what merges, even when the pages themselves are gone:
+ *
+ *   |--- a, written ---|   gap   |--- b, written ---|    their owners differ
+ */
+static void owners(void)
+{
+	char *p = map(NULL, 32 * PAGE, PROT_NONE, ANON, -1, 0);
+	char *a = map(p, 4 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+	char *b = map(p + 8 * PAGE, 4 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+	a[0] = b[0] = 1;
+	CHECK(madvise(a, 4 * PAGE, MADV_DONTNEED) == 0);
+	CHECK(madvise(b, 4 * PAGE, MADV_DONTNEED) == 0);
+	map(p + 4 * PAGE, 4 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+	/* The same, but only the page that was written is unmapped. */
+	a = map(p + 16 * PAGE, 4 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+	b = map(p + 24 * PAGE, 4 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+	a[0] = b[3 * PAGE] = 1;
+	CHECK(munmap(a, PAGE) == 0 && munmap(b + 3 * PAGE, PAGE) == 0);
+	map(p + 20 * PAGE, 4 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+	/*
+	 * Two neighbours that differ only in their permissions share an owner, and still do when
+	 * they are parted. The second is written when it has been found to have no pages before.
+	 */
+	p = map(NULL, 16 * PAGE, PROT_NONE, ANON, -1, 0);
+	a = map(p, 4 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+	a[PAGE] = 1;
+	b = map(p + 4 * PAGE, 4 * PAGE, RW | PROT_EXEC, ANON | MAP_FIXED, -1, 0);
+	CHECK(munmap(a, PAGE) == 0);
+	b[3 * PAGE] = 1;
+	CHECK(munmap(a + 2 * PAGE, 2 * PAGE) == 0);
+	CHECK(mprotect(b, 4 * PAGE, RW) == 0);
+	map(p + 2 * PAGE, 2 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+}
+
 static void heap(void)
 {
 	char *start = sbrk(0);
@@ -542,6 +577,7 @@ static const struct {
 	void (*run)(void);
 } exercises[] = {
 	{"anonymous", anonymous},
+	{"owners", owners},
 	{"heap", heap},
 	{"low", low},
 	{"grows_down", grows_down},

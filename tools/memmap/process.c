@@ -57,24 +57,7 @@ static bool open_pagemap(struct space *space)
 bool space_has_anonymous(void *context, struct memmap_addr_range ar)
 {
 	struct space *space = context;
-	struct memmap_addr_range run;
-	return open_pagemap(space) && memmap_anonymous_pages(space->pagemap_fd, ar, &run) == 1;
-}
-
-void space_note_anonymous(struct space *space)
-{
-	struct memmap_addr_range runs[256];
-	struct memmap_addr_range rest = {0, memmap_mm_get_layout(space->mm).task_size};
-	ssize_t n;
-	if (!open_pagemap(space))
-		return;
-	do {
-		n = memmap_anonymous_runs(space->pagemap_fd, rest, runs, 256);
-		for (ssize_t i = 0; i < n; i++)
-			memmap_mm_note_anonymous(space->mm, runs[i]);
-		if (n > 0)
-			rest.start = runs[n - 1].end;
-	} while (n == 256);
+	return open_pagemap(space) && memmap_has_anonymous_pages(space->pagemap_fd, ar) == 1;
 }
 
 void process_refresh_credentials(struct process *process)

@@ -91,10 +91,7 @@ void space_put(struct space *space);
  */
 bool space_has_anonymous(void *context, struct memmap_addr_range ar);
 
-/** Tell the model of all anonymous pages there are now, as before a fork that copies them. */
-void space_note_anonymous(struct space *space);
-
-/** The highest break in capabilities: read what decides locking and low mappings. */
+/** Read the capabilities, which decide what may be locked and how low may be mapped. */
 void process_refresh_credentials(struct process *process);
 
 /** Read the limits that the model needs from the kernel. */

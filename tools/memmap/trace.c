@@ -286,8 +286,6 @@ static int fork_space(struct trace *trace, struct process *parent, struct proces
 		return -ENOMEM;
 	struct memmap_mm_hooks hooks = {.context = space, .has_anonymous = space_has_anonymous};
 	int err = memmap_proc_reader_open(&space->maps, child->pid, "maps");
-	/* Which pages are the child's through the fork can only be told now. */
-	space_note_anonymous(from);
 	if (!err)
 		err = memmap_mm_fork(from->mm, &hooks, &space->mm);
 	if (err) {

@@ -19,7 +19,6 @@
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <memmap/arch.h>
@@ -342,11 +341,10 @@ int memmap_pagemap_open(pid_t pid)
 	return fd < 0 ? -errno : fd;
 }
 
-static ssize_t runs_by_entries(int fd, struct memmap_addr_range ar, struct memmap_addr_range *runs,
-			       size_t cap)
+/* The same, page by page. */
+static int has_anonymous_by_entries(int fd, struct memmap_addr_range ar)
 {
 	uint64_t entries[512];
-	size_t nr = 0;
 	for (uint64_t at = ar.start; at < ar.end;) {
 		uint64_t want = (ar.end - at) >> MEMMAP_PAGE_SHIFT;
 		if (want > 512)
@@ -355,69 +353,36 @@ static ssize_t runs_by_entries(int fd, struct memmap_addr_range ar, struct memma
 				  (off_t)((at >> MEMMAP_PAGE_SHIFT) * sizeof(entries[0])));
 		if (n < 0)
 			return -errno;
-		if (n < (ssize_t)sizeof(entries[0]))
+		const size_t nr = (size_t)n / sizeof(entries[0]);
+		if (nr == 0)
 			break;
-		for (size_t i = 0; i < (size_t)n / sizeof(entries[0]);
-		     i++, at += MEMMAP_PAGE_SIZE) {
-			if (!(entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED)) ||
-			    (entries[i] & ENTRY_FILE))
-				continue;
-			if (nr > 0 && runs[nr - 1].end == at) {
-				runs[nr - 1].end += MEMMAP_PAGE_SIZE;
-				continue;
-			}
-			if (nr == cap)
-				return (ssize_t)nr;
-			runs[nr++] = (struct memmap_addr_range){at, at + MEMMAP_PAGE_SIZE};
-		}
+		for (size_t i = 0; i < nr; i++)
+			if ((entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED)) &&
+			    !(entries[i] & ENTRY_FILE))
+				return 1;
+		at += nr * MEMMAP_PAGE_SIZE;
 	}
-	return (ssize_t)nr;
+	return 0;
 }
 
-ssize_t memmap_anonymous_runs(int fd, struct memmap_addr_range ar, struct memmap_addr_range *runs,
-			      size_t cap)
+int memmap_has_anonymous_pages(int fd, struct memmap_addr_range ar)
 {
-	struct scan_region regions[64];
-	size_t nr = 0;
-	while (nr < cap && ar.start < ar.end) {
-		const uint64_t room = cap - nr < 64 ? cap - nr : 64;
-		struct scan_arg arg = {
-			.size = sizeof(arg),
-			.start = ar.start,
-			.end = ar.end,
-			.vec = (uint64_t)(uintptr_t)regions,
-			.vec_len = room,
-			.max_pages = cap == 1 ? 1 : 0,
-			.category_inverted = SCAN_FILE | SCAN_PFNZERO,
-			.category_mask = SCAN_FILE | SCAN_PFNZERO,
-			.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-			.return_mask = SCAN_PRESENT,
-		};
-		int n = ioctl(fd, SCAN_IOCTL, &arg);
-		if (n < 0) {
-			if (errno == ENOTTY || errno == EINVAL)
-				return runs_by_entries(fd, ar, runs, cap);
-			return -errno;
-		}
-		for (int i = 0; i < n; i++, nr++)
-			runs[nr] = (struct memmap_addr_range){regions[i].start, regions[i].end};
-		if ((uint64_t)n < room)
-			break;
-		ar.start = arg.walk_end;
-	}
-	return (ssize_t)nr;
-}
-
-int memmap_anonymous_pages(int fd, struct memmap_addr_range ar, struct memmap_addr_range *run)
-{
-	return (int)memmap_anonymous_runs(fd, ar, run, 1);
-}
-
-ssize_t memmap_process_read(pid_t pid, uint64_t addr, void *buf, size_t size)
-{
-	struct iovec local = {buf, size};
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr): an address of the other process */
-	struct iovec remote = {(void *)addr, size};
-	ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
-	return n < 0 ? -errno : n;
+	struct scan_region region;
+	struct scan_arg arg = {
+		.size = sizeof(arg),
+		.start = ar.start,
+		.end = ar.end,
+		.vec = (uint64_t)(uintptr_t)&region,
+		.vec_len = 1,
+		.max_pages = 1,
+		.category_inverted = SCAN_FILE | SCAN_PFNZERO,
+		.category_mask = SCAN_FILE | SCAN_PFNZERO,
+		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
+		.return_mask = SCAN_PRESENT,
+	};
+	int n = ioctl(fd, SCAN_IOCTL, &arg);
+	if (n < 0)
+		return errno == ENOTTY || errno == EINVAL ? has_anonymous_by_entries(fd, ar)
+							  : -errno;
+	return n > 0;
 }

@@ -83,30 +83,18 @@ void memmap_process_executable(pid_t pid, char *buf, size_t size);
 uint64_t memmap_sysctl(const char *path, uint64_t otherwise);
 
 /**
- * Open what memmap_anonymous_pages() needs to ask of the address space that `pid` has now.
+ * Open what memmap_has_anonymous_pages() needs to ask of the address space that `pid` has now.
  *
  * Returns:     a descriptor, or a negative errno
  */
 int memmap_pagemap_open(pid_t pid);
 
 /**
- * The first run of anonymous pages (private pages that were written, in memory or swapped; not the
- * zero page) in `ar`.
+ * Has `ar` any anonymous page: a private page that was written, in memory or swapped; not the zero
+ * page?
  *
- * Returns:     1 and the run; 0 when there is none; a negative errno
+ * Returns:     1, 0; a negative errno
  */
-int memmap_anonymous_pages(int pagemap_fd, struct memmap_addr_range ar,
-			   struct memmap_addr_range *run);
-
-/** As memmap_anonymous_pages(), up to `cap` runs. Returns how many, or a negative errno. */
-ssize_t memmap_anonymous_runs(int pagemap_fd, struct memmap_addr_range ar,
-			      struct memmap_addr_range *runs, size_t cap);
-
-/**
- * Read `size` bytes at `addr` of a stopped process.
- *
- * Returns:     how many bytes were read: less than asked where memory ends; or a negative errno
- */
-ssize_t memmap_process_read(pid_t pid, uint64_t addr, void *buf, size_t size);
+int memmap_has_anonymous_pages(int pagemap_fd, struct memmap_addr_range ar);
 
 #endif /* MEMMAP_PLATFORM_PTRACE_PROCESS_INFO_H */
