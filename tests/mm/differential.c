@@ -297,7 +297,7 @@ static struct script without(const struct script *script, size_t from, size_t co
 {
 	struct script shorter = {.with = script->with};
 
-	for (size_t i = 0; i < script->len; i++)
+	for (size_t i = 0; script->steps && i < script->len; i++)
 		if (i < from || i >= from + count)
 			script_append(&shorter, script->steps[i]);
 	return shorter;
@@ -309,7 +309,7 @@ static struct script without_fork(const struct script *script, size_t at, struct
 	const unsigned int parent = fork.process, child = (unsigned int)fork.args[0];
 	struct script shorter = {.with = script->with};
 
-	for (size_t i = 0; i < script->len; i++) {
+	for (size_t i = 0; script->steps && i < script->len; i++) {
 		struct step step = script->steps[i];
 
 		if (i == at)
