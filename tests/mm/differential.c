@@ -354,7 +354,7 @@ static void shrink(struct script *script, struct difference *difference)
 			else
 				from += chunk;
 		}
-		for (size_t i = 0; i < script->len && chunk == 1; i++)
+		for (size_t i = 0; script->steps && i < script->len && chunk == 1; i++)
 			if (script->steps[i].op == OP_FORK && i + 1 < script->len &&
 			    try_shorter(script, without_fork(script, i, script->steps[i]),
 					difference))
