@@ -218,8 +218,8 @@ int main(int argc, char **argv)
 		return play_text(argv[2]);
 	const char *seed_text = argc > 1 ? argv[1] : getenv("MEMMAP_SEED");
 	uint64_t seed = seed_text ? strtoull(seed_text, NULL, 0) : 42;
-	size_t runs = argc > 2 ? strtoul(argv[2], NULL, 0) : 60;
-	size_t steps = argc > 3 ? strtoul(argv[3], NULL, 0) : 400;
+	size_t runs = argc > 2 ? strtoul(argv[2], NULL, 0) : 300;
+	size_t steps = argc > 3 ? strtoul(argv[3], NULL, 0) : 600;
 	struct op *script = (struct op *)malloc((steps + 1) * sizeof(*script));
 	for (size_t run = 0; run < runs; run++) {
 		random_state = seed + run;
