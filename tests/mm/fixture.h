@@ -46,6 +46,7 @@ struct test_file {
 	int references;     /* held by address spaces */
 	unsigned refuse_in; /* the how-manieth change is refused, for want of memory; 0: none */
 	bool refuse_on;     /* and all after it */
+	int64_t told;       /* bytes that it was told are mapped */
 };
 
 static struct test_file *file_of_(struct memmap_mapping_identity *id)
@@ -79,7 +80,10 @@ static int test_add_mapping_(struct memmap_mappable *m, struct memmap_context *c
 	struct test_file *file = inode_of_(m);
 	if (refuses_(file))
 		return -ENOMEM;
-	return memmap_mapping_set_add_mapping(&file->mappings, ms, ar, offset, writable, NULL);
+	int err = memmap_mapping_set_add_mapping(&file->mappings, ms, ar, offset, writable, NULL);
+	if (!err)
+		file->told += (int64_t)(ar.end - ar.start);
+	return err;
 }
 
 static int test_remove_mapping_(struct memmap_mappable *m, struct memmap_context *ctx,
@@ -90,7 +94,11 @@ static int test_remove_mapping_(struct memmap_mappable *m, struct memmap_context
 	struct test_file *file = inode_of_(m);
 	if (refuses_(file))
 		return -ENOMEM;
-	return memmap_mapping_set_remove_mapping(&file->mappings, ms, ar, offset, writable, NULL);
+	int err =
+		memmap_mapping_set_remove_mapping(&file->mappings, ms, ar, offset, writable, NULL);
+	if (!err)
+		file->told -= (int64_t)(ar.end - ar.start);
+	return err;
 }
 
 static int test_copy_mapping_(struct memmap_mappable *m, struct memmap_context *ctx,
@@ -179,7 +187,9 @@ struct test_shared {
 	struct memmap_shared_anonymous create;
 	struct test_file files[8];
 	unsigned nr;
-	int error; /* what creating returns instead */
+	int error;                 /* what creating returns instead */
+	unsigned refuse_in;        /* for the file that it makes */
+	struct test_file *instead; /* given in place of a new one */
 };
 
 __attribute__((unused)) static int test_create_shared_(void *context, uint64_t length,
@@ -189,11 +199,17 @@ __attribute__((unused)) static int test_create_shared_(void *context, uint64_t l
 	(void)length;
 	if (shared->error)
 		return shared->error;
+	if (shared->instead) {
+		shared->instead->references++;
+		*out = test_file_open(shared->instead);
+		return 0;
+	}
 	assert_in_range(shared->nr, 0, 7);
 	struct test_file *file = &shared->files[shared->nr++];
 	test_file_init(file, "/dev/zero (deleted)");
 	file->device = 1;
 	file->references = 1;
+	file->refuse_in = shared->refuse_in;
 	*out = test_file_open(file);
 	return 0;
 }
@@ -301,7 +317,7 @@ __attribute__((unused)) static void assert_reverse_map_(struct memmap_mm *mm,
 							const struct test_file *inode,
 							const char *file, int line)
 {
-	uint64_t known = 0, mapped = 0;
+	uint64_t known = 0, mapped = 0, by_all = 0;
 	struct memmap_vma v;
 	for (uint64_t at = 0; memmap_mm_find_vma(mm, at, &v); at = v.range.end) {
 		if (v.mappable != &inode->mappable)
@@ -332,11 +348,14 @@ __attribute__((unused)) static void assert_reverse_map_(struct memmap_mm *mm,
 	for (; memmap_mapping_iterator_ok(it); it = memmap_mapping_iterator_next_segment(it)) {
 		struct memmap_mapping_of_range of[64];
 		size_t nr = memmap_mapping_iterator_mappings(it, of, 64);
-		for (size_t i = 0; i < nr; i++)
+		for (size_t i = 0; i < nr; i++) {
+			by_all += of[i].addr_range.end - of[i].addr_range.start;
 			if (of[i].space == memmap_mm_mapping_space(mm))
 				known += of[i].addr_range.end - of[i].addr_range.start;
+		}
 	}
-	if (known != mapped) {
+	/* Nor is it told twice of the same. */
+	if (known != mapped || (int64_t)by_all != inode->told) {
 		print_error("%s:%d: the file knows of 0x%" PRIx64 " bytes, not 0x%" PRIx64 "\n",
 			    file, line, known, mapped);
 		_fail(file, line);

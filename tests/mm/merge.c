@@ -102,10 +102,12 @@ static void test_special(void **state)
 		assert_int_equal(memmap_mm_sys_mmap(mm, AT + i * K, K, RW, MAP_SHARED | MAP_FIXED,
 						    &device, i * K, NULL),
 				 AT + i * K);
-	assert_int_equal(memmap_mm_sys_mprotect(mm, AT, K, PROT_READ), 0);
-	assert_int_equal(memmap_mm_sys_mprotect(mm, AT, K, RW), 0);
-	assert_vmas(mm, "30000000-30001000 rw-s a+0\n"
-			"30001000-30002000 rw-s a+1000\n");
+	for (int i = 0; i < 2; i++) {
+		assert_vmas(mm, "30000000-30001000 rw-s a+0\n"
+				"30001000-30002000 rw-s a+1000\n");
+		assert_int_equal(memmap_mm_sys_mprotect(mm, AT, K, PROT_READ), 0);
+		assert_int_equal(memmap_mm_sys_mprotect(mm, AT, K, RW), 0);
+	}
 	memmap_mm_release(mm);
 	test_file_destroy(&a);
 }
@@ -176,6 +178,49 @@ static void test_owner_is_taken_over(void **state)
 	assert_int_equal(memmap_mm_sys_mprotect(mm, AT + K, K, RW), 0);
 	assert_vmas(mm, "30000000-30001000 rw-p\n"
 			"30001000-30003000 rw-p\n");
+	memmap_mm_release(mm);
+}
+
+/* But not one that maps another part of the file, or stands on the other side of a gap. */
+static void test_owner_of_another_part(void **state)
+{
+	(void)state;
+	struct test_file a;
+	test_file_init(&a, "a");
+	struct memmap_mm *mm = small_mm();
+	for (uint64_t i = 0; i < 3; i++) {
+		map_file(mm, AT + i * K, K, RW, MAP_PRIVATE | MAP_FIXED, &a, 2 * i * K);
+		touch(mm, i);
+	}
+	map_page(mm, 5, RW, 0);
+	map_page(mm, 7, RX | PROT_WRITE, 0);
+	touch(mm, 5);
+	touch(mm, 7);
+	assert_int_not_equal(owner(mm, 0), owner(mm, 1));
+	assert_int_not_equal(owner(mm, 1), owner(mm, 2));
+	assert_int_not_equal(owner(mm, 5), owner(mm, 7));
+	memmap_mm_release(mm);
+	test_file_destroy(&a);
+}
+
+/* What joins a neighbour without an owner brings its own along. */
+static void test_owner_comes_along(void **state)
+{
+	(void)state;
+	struct memmap_mm *mm = small_mm();
+	map_page(mm, 0, RW, 0);
+	map_page(mm, 1, RX | PROT_WRITE, 0);
+	touch(mm, 1);
+	uint64_t middle = owner(mm, 1);
+	/* To the one before, all of it; and from there to the one after, half of it. */
+	assert_int_equal(memmap_mm_sys_mprotect(mm, AT + K, K, RW), 0);
+	assert_vmas(mm, "30000000-30002000 rw-p\n");
+	assert_int_equal(owner(mm, 0), middle);
+	map_page(mm, 2, RX | PROT_WRITE, 0);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, AT + K, K, RX | PROT_WRITE), 0);
+	assert_vmas(mm, "30000000-30001000 rw-p\n"
+			"30001000-30003000 rwxp\n");
+	assert_int_equal(owner(mm, 2), middle);
 	memmap_mm_release(mm);
 }
 
@@ -301,6 +346,10 @@ static void test_fork_child(void **state)
 			   "40001000-40002000 rw-p\n");
 	/* The new part of the heap goes on by itself. */
 	assert_int_equal(memmap_mm_sys_brk(child, 0x40003000), 0x40003000);
+	/* Nor does it take in what only comes to be alike. */
+	assert_int_equal(memmap_mm_sys_mprotect(child, AT + K, K, PROT_READ), 0);
+	assert_int_equal(memmap_mm_sys_mprotect(child, AT + K, K, RW), 0);
+	assert_int_equal(vma_at(child, AT).range.end, AT + K);
 	/* Parts of what was inherited become one again; a new neighbour's owner is not shared. */
 	assert_int_equal(memmap_mm_sys_mprotect(child, AT + K, K, PROT_READ), 0);
 	touch(child, 1);
@@ -381,6 +430,8 @@ int main(void)
 		cmocka_unit_test(test_owners_keep_apart),
 		cmocka_unit_test(test_parts_rejoin),
 		cmocka_unit_test(test_owner_is_taken_over),
+		cmocka_unit_test(test_owner_of_another_part),
+		cmocka_unit_test(test_owner_comes_along),
 		cmocka_unit_test(test_hook_is_asked_when_it_matters),
 		cmocka_unit_test(test_hook_keeps_apart),
 		cmocka_unit_test(test_hook_decides_accounting),

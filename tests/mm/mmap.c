@@ -364,8 +364,25 @@ static void test_shared_anonymous(void **state)
 	assert_vmas(mm, "6fffc000-6fffe000 rw-s /dev/zero (deleted)+0\n"
 			"6fffe000-70000000 rw-s /dev/zero (deleted)+0\n");
 	assert_int_equal(shared.nr, 2);
+	/* A new file that cannot be told of the mapping is dropped again. */
+	shared.error = 0;
+	shared.refuse_in = 1;
+	assert_int_equal(memmap_mm_sys_mmap(mm, 0, K, RW, flags, NULL, 0, &shared.create), -ENOMEM);
+	assert_int_equal(shared.nr, 3);
+	assert_int_equal(shared.files[2].references, 0);
+	/* One that is already there, and just fits, is no second reference. */
+	struct test_file a;
+	test_file_init(&a, "a");
+	shared.instead = &a;
+	map_file(mm, 0x30001000, K, RW, MAP_SHARED | MAP_FIXED, &a, K);
+	assert_int_equal(memmap_mm_sys_mmap(mm, 0x30000000, K, RW, flags | MAP_FIXED, NULL, 0,
+					    &shared.create),
+			 0x30000000);
+	assert_int_equal(vma_at(mm, 0x30000000).range.end, 0x30002000);
+	assert_int_equal(a.references, 1);
 	assert_int_equal(shared.files[0].references, 1);
 	memmap_mm_release(mm);
+	test_file_destroy(&a);
 	test_shared_destroy(&shared);
 }
 
@@ -411,6 +428,10 @@ static void test_limit_of_data(void **state)
 	assert_int_equal(map_anon(mm, 0x31000000, K, RX, FIXED), 0x31000000);
 	assert_int_equal(map_anon(mm, 0x33000000, K, RW, FIXED | MAP_GROWSDOWN), 0x33000000);
 	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x31000000, K, RW), -ENOMEM);
+	/* What is over the limit already is not refused for it. */
+	l.data = K;
+	set_limits(mm, l);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x30000000, 2 * K, RX | PROT_WRITE), 0);
 	/* Valgrind's case: a soft limit of 0 leaves the hard one. */
 	l.data = 0;
 	l.data_max = 3 * K;
@@ -472,6 +493,23 @@ static void test_max_map_count(void **state)
 	assert_vmas(mm, "30000000-30001000 rw-p\n"
 			"31000000-31001000 rw-p\n"
 			"32000000-32002000 rw-p\n");
+	assert_int_equal(memmap_mm_sys_munmap(mm, 0x32000000, K), 0);
+	assert_int_equal(map_anon(mm, 0x32000000, K, RW, FIXED), -ENOMEM);
+	/* Just at the limit no split is left. */
+	l.max_map_count = 3;
+	set_limits(mm, l);
+	assert_int_equal(map_anon(mm, 0x32000000, K, RW, FIXED), 0x32000000);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x32001000, K, RX), -ENOMEM);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x32000000, K, RX), -ENOMEM);
+	/* Two more are needed, one is there: Linux has split once by then. */
+	l.max_map_count = 4;
+	set_limits(mm, l);
+	assert_int_equal(map_anon(mm, 0x32002000, K, RW, FIXED), 0x32002000);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x32001000, K, RX), -ENOMEM);
+	assert_vmas(mm, "30000000-30001000 rw-p\n"
+			"31000000-31001000 rw-p\n"
+			"32000000-32001000 rw-p\n"
+			"32001000-32003000 rw-p\n");
 	memmap_mm_release(mm);
 }
 
@@ -496,17 +534,22 @@ static void test_overcommit(void **state)
 			 -ENOMEM);
 	assert_int_equal(memmap_mm_sys_brk(mm, 0x40005000), 0x40000000);
 	/* Replacing needs what it does not take over. */
-	assert_int_equal(map_anon(mm, 0x6ffee000, 5 * K, RW, FIXED), 0x6ffee000);
+	assert_int_equal(map_anon(mm, 0x6ffed000, 5 * K, RW, FIXED), 0x6ffed000);
 	l.overcommit = 1;
 	set_limits(mm, l);
-	assert_int_equal(map_anon(mm, 0, 5 * K, RW, ANON), 0x6ffe9000);
+	assert_int_equal(map_anon(mm, 0, 5 * K, RW, ANON), 0x6ffe8000);
 	/* Never: all together, and asking for no reserve is not heard. */
 	l.overcommit = 2;
-	l.overcommit_pages = 14;
+	l.overcommit_pages = 15;
 	set_limits(mm, l);
 	assert_int_equal(map_anon(mm, 0, 2 * K, RW, ANON | MAP_NORESERVE), -ENOMEM);
 	assert_int_equal(map_anon(mm, 0x10000, K, RW, FIXED | MAP_NORESERVE), 0x10000);
 	assert_true(vma_at(mm, 0x10000).flags & MEMMAP_VM_ACCOUNT);
+	/* What takes over all that it needs is not refused for what there is already. */
+	l.overcommit_pages = 1;
+	set_limits(mm, l);
+	assert_int_equal(map_anon(mm, 0x10000, K, RW, FIXED | MAP_STACK), 0x10000);
+	assert_int_equal(map_anon(mm, 0x11000, K, RW, FIXED), -ENOMEM);
 	memmap_mm_release(mm);
 	test_shared_destroy(&shared);
 }

@@ -41,6 +41,8 @@ static void test_bottom_up(void **state)
 	assert_int_equal(map_anon(mm, 0, K, RX, ANON), 0x20001000);
 	/* Huge pages fit here too, upwards from where there is room. */
 	assert_int_equal(map_anon(mm, 0, HUGE, RW, ANON), 0x20200000);
+	assert_int_equal(memmap_mm_sys_munmap(mm, 0x20000000, 2 * HUGE), 0);
+	assert_int_equal(map_anon(mm, 0, HUGE, RW, ANON), 0x20000000);
 	memmap_mm_release(mm);
 }
 
@@ -164,7 +166,7 @@ static void test_map_32bit(void **state)
 	assert_int_equal(map_anon(mm, 0x7ffff000, K, RW, ANON | MAP_32BIT), 0x7ffff000);
 	assert_int_equal(map_anon(mm, 0x80000000, K, RW, ANON | MAP_32BIT), 0x42001000);
 	assert_int_equal(map_anon(mm, 0, 0x40000000, RW, ANON | MAP_32BIT), -ENOMEM);
-	assert_int_equal(map_anon(mm, 0, 0x80001000, RW, ANON | MAP_32BIT), -ENOMEM);
+	assert_int_equal(map_anon(mm, 0x50000000, 0x80001000, RW, ANON | MAP_32BIT), -ENOMEM);
 	memmap_mm_release(mm);
 }
 
@@ -193,6 +195,9 @@ static void test_huge_pages_anonymous(void **state)
 	/* With a hint that is taken, or taken away: none either. */
 	assert_int_equal(map_anon(mm, 0x50001000, HUGE, RW, ANON), 0x50001000);
 	assert_int_equal(map_anon(mm, 0x50001000, HUGE, RW, ANON), 0x6f600000);
+	assert_int_equal(map_anon(mm, 0x6f5ff000, K, RW, FIXED), 0x6f5ff000);
+	assert_int_equal(map_anon(mm, 0x50001000, HUGE, RW, ANON), 0x6f3ff000);
+	assert_int_equal(memmap_mm_sys_munmap(mm, 0x6f3ff000, 0x201000), 0);
 	/* Shared anonymous memory is not aligned. */
 	struct test_shared shared;
 	test_shared_init(&shared);

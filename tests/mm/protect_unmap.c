@@ -116,6 +116,9 @@ static void test_mprotect_errors(void **state)
 	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x20000000, K, 0x10), -EINVAL);
 	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x20000000, K, RW), -ENOMEM);
 	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x2ffff000, 2 * K, PROT_READ), -ENOMEM);
+	assert_int_equal(
+		memmap_mm_sys_mprotect(mm, 0x2ffff000, 2 * K, PROT_READ | (uint64_t)PROT_GROWSUP),
+		-ENOMEM);
 	assert_vmas(mm, "30000000-30004000 rw-p\n"
 			"30005000-30006000 rw-p\n");
 	/* A hole ends it after what lies before it. PROT_SEM is nothing. */
