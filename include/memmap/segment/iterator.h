@@ -36,7 +36,7 @@ SEGMENT_RARE __attribute__((noreturn)) void SEGMENT_(panic_terminal)(const char 
 SEGMENT_PRIVATE SEGMENT_ITERATOR SEGMENT_(iterator_at)(const SEGMENT_NODE *node, size_t index)
 {
 	SEGMENT_ITERATOR seg;
-	seg.node = (SEGMENT_NODE *)(uintptr_t)node;
+	seg.node = (SEGMENT_NODE *)node;
 	seg.index = index;
 	return seg;
 }
@@ -45,7 +45,7 @@ SEGMENT_PRIVATE SEGMENT_GAP_ITERATOR SEGMENT_(gap_iterator_at)(const SEGMENT_NOD
 							       size_t index)
 {
 	SEGMENT_GAP_ITERATOR gap;
-	gap.node = (SEGMENT_NODE *)(uintptr_t)node;
+	gap.node = (SEGMENT_NODE *)node;
 	gap.index = index;
 	return gap;
 }

@@ -33,12 +33,12 @@ struct SEGMENT_(place) {
 
 SEGMENT_PRIVATE SEGMENT_LEAF *SEGMENT_(node_leaf)(const SEGMENT_NODE *node)
 {
-	return (SEGMENT_LEAF *)(uintptr_t)node;
+	return (SEGMENT_LEAF *)node;
 }
 
 SEGMENT_PRIVATE SEGMENT_INNER *SEGMENT_(node_inner)(const SEGMENT_NODE *node)
 {
-	return (SEGMENT_INNER *)(uintptr_t)node;
+	return (SEGMENT_INNER *)node;
 }
 
 /* The limits as functions: comparing with a constant 0 or 255 draws warnings. */

@@ -581,7 +581,7 @@ SEGMENT_PRIVATE struct SEGMENT_(place) SEGMENT_(tree_search)(const SEGMENT_SET *
 	at.node = s->edge.parent;
 	at.index = 0;
 	if (MEMMAP_UNLIKELY(!at.node)) {
-		at.node = (SEGMENT_NODE *)(uintptr_t)&s->edge;
+		at.node = (SEGMENT_NODE *)&s->edge;
 		return at;
 	}
 	if (MEMMAP_UNLIKELY(key == SEGMENT_LAST_KEY)) {
