@@ -138,7 +138,7 @@ static enum operation_code parse(char *line, uint64_t *args)
 int main(int argc, char **argv)
 {
 	bool whole = false, verify = false;
-	struct text out = {0};
+	struct text out = {.bytes = malloc(1024), .cap = 1024};
 	char line[256];
 	size_t kind = 0, nr_kinds = sizeof(kinds) / sizeof(kinds[0]);
 
@@ -151,6 +151,8 @@ int main(int argc, char **argv)
 			fail("usage: ours [--whole] [--verify] < SEQUENCE");
 	}
 
+	if (!out.bytes)
+		fail("out of memory");
 	memmap_set_panic_handler(remember_panic);
 	if (!fgets(line, sizeof(line), stdin))
 		fail("no sequence");
