@@ -43,7 +43,7 @@ struct plot_panel {
 /* How much wider bold text is. */
 #define BOLD 1.13
 
-/* ---- Kinds: plot.c ---- */
+/* ---- Kinds: plot_kinds.c ---- */
 
 struct plot_kind {
 	const char *letter; /* of its CSS classes: "l" gives lx, lw, lr and ln */
