@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -38,46 +37,6 @@ uint64_t trace_now(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/*
- * ---- What is found ----
- */
-
-void trace_fail(struct trace *trace, const char *format, ...)
-{
-	if (trace->failure[0] != '\0')
-		return;
-	va_list args;
-	va_start(args, format);
-	vsnprintf(trace->failure, sizeof(trace->failure), format, args);
-	va_end(args);
-	memmap_tracer_kill_all(trace->tracer);
-}
-
-void trace_difference(struct trace *trace, const struct thread *thread, const char *expected,
-		      const char *found)
-{
-	trace->counts.differences++;
-	if (trace->differences.length >= MAX_KEPT_DIFFERENCES ||
-	    !ARRAY_RESERVE(NULL, &trace->differences, 1))
-		return;
-	char text[512];
-	call_format(&thread->call, text, sizeof(text));
-	struct difference difference = {
-		.pid = thread->process->pid,
-		.call = thread->id,
-		.text = strdup(text),
-		.expected = strdup(expected),
-		.found = strdup(found),
-	};
-	if (difference.text && difference.expected && difference.found) {
-		trace->differences.items[trace->differences.length++] = difference;
-		return;
-	}
-	free(difference.text);
-	free(difference.expected);
-	free(difference.found);
 }
 
 /*
@@ -474,12 +433,6 @@ static int explain_start(const char *command, enum memmap_tracer_stage stage, in
 		break;
 	}
 	return EXIT_MEMMAP_FAILED;
-}
-
-int exit_code_of(int wait_status)
-{
-	return WIFSIGNALED(wait_status) ? EXIT_SIGNAL_BASE + WTERMSIG(wait_status)
-					: WEXITSTATUS(wait_status);
 }
 
 static bool open_output(struct output_file *file, const char *path, const char *what)

@@ -73,12 +73,17 @@ int trace_command(const struct trace_options *options);
 /** The clock of the trace. */
 uint64_t trace_now(void);
 
+/* ---- findings.c: what is found ---- */
+
 /** Note a difference. Lack of memory loses its words, not its being counted. */
 void trace_difference(struct trace *trace, const struct thread *thread, const char *expected,
 		      const char *found);
 
 /** The trace cannot go on: say why, and kill the program. */
 void trace_fail(struct trace *trace, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** The exit status that stands for a wait status: N, or 128 + the signal. */
+int exit_code_of(int wait_status);
 
 /* ---- seed.c: an address space that the kernel has just made ---- */
 
@@ -136,8 +141,5 @@ void summary_print(const struct trace *trace);
 
 /** Write the report as JSON. Returns 0 or a negative errno. */
 int report_write(const struct trace *trace, FILE *out);
-
-/** The exit status that stands for a wait status: N, or 128 + the signal. */
-int exit_code_of(int wait_status);
 
 #endif /* MEMMAP_TOOL_TRACE_H */
