@@ -123,8 +123,7 @@ static void bench_inserts(struct bench *b, size_t round, struct bench_set *kept)
 			else
 				bench_destroy(&s);
 		}
-		b->times[random ? AT_RANDOM : IN_ORDER][round] =
-			spent / (double)(builds * b->n);
+		b->times[random ? AT_RANDOM : IN_ORDER][round] = spent / (double)(builds * b->n);
 	}
 }
 

@@ -44,36 +44,36 @@ MEMMAP_BEGIN_DECLS
 /* ---- VMAs ---- */
 
 /* VMA flags: the bits of Linux's vm_flags that a user can see or that decide merging. */
-#define MEMMAP_VM_READ       UINT64_C(0x00000001)
-#define MEMMAP_VM_WRITE      UINT64_C(0x00000002)
-#define MEMMAP_VM_EXEC       UINT64_C(0x00000004)
-#define MEMMAP_VM_SHARED     UINT64_C(0x00000008)
-#define MEMMAP_VM_MAYREAD    UINT64_C(0x00000010)
-#define MEMMAP_VM_MAYWRITE   UINT64_C(0x00000020)
-#define MEMMAP_VM_MAYEXEC    UINT64_C(0x00000040)
-#define MEMMAP_VM_MAYSHARE   UINT64_C(0x00000080) /* prints as 's'; set where the mapping is shared */
-#define MEMMAP_VM_GROWSDOWN  UINT64_C(0x00000100)
-#define MEMMAP_VM_PFNMAP     UINT64_C(0x00000400)
-#define MEMMAP_VM_MAYBE_GUARD UINT64_C(0x00000800) /* it had guard pages; keeps nothing from merging */
-#define MEMMAP_VM_LOCKED     UINT64_C(0x00002000)
-#define MEMMAP_VM_IO         UINT64_C(0x00004000)
-#define MEMMAP_VM_SEQ_READ   UINT64_C(0x00008000)
-#define MEMMAP_VM_RAND_READ  UINT64_C(0x00010000)
-#define MEMMAP_VM_DONTCOPY   UINT64_C(0x00020000)
-#define MEMMAP_VM_DONTEXPAND UINT64_C(0x00040000)
+#define MEMMAP_VM_READ        UINT64_C(0x00000001)
+#define MEMMAP_VM_WRITE       UINT64_C(0x00000002)
+#define MEMMAP_VM_EXEC        UINT64_C(0x00000004)
+#define MEMMAP_VM_SHARED      UINT64_C(0x00000008)
+#define MEMMAP_VM_MAYREAD     UINT64_C(0x00000010)
+#define MEMMAP_VM_MAYWRITE    UINT64_C(0x00000020)
+#define MEMMAP_VM_MAYEXEC     UINT64_C(0x00000040)
+#define MEMMAP_VM_MAYSHARE    UINT64_C(0x00000080) /* shared: prints as 's' */
+#define MEMMAP_VM_GROWSDOWN   UINT64_C(0x00000100)
+#define MEMMAP_VM_PFNMAP      UINT64_C(0x00000400)
+#define MEMMAP_VM_MAYBE_GUARD UINT64_C(0x00000800) /* it had guard pages */
+#define MEMMAP_VM_LOCKED      UINT64_C(0x00002000)
+#define MEMMAP_VM_IO          UINT64_C(0x00004000)
+#define MEMMAP_VM_SEQ_READ    UINT64_C(0x00008000)
+#define MEMMAP_VM_RAND_READ   UINT64_C(0x00010000)
+#define MEMMAP_VM_DONTCOPY    UINT64_C(0x00020000)
+#define MEMMAP_VM_DONTEXPAND  UINT64_C(0x00040000)
 #define MEMMAP_VM_LOCKONFAULT UINT64_C(0x00080000)
-#define MEMMAP_VM_ACCOUNT    UINT64_C(0x00100000)
-#define MEMMAP_VM_NORESERVE  UINT64_C(0x00200000)
-#define MEMMAP_VM_HUGETLB    UINT64_C(0x00400000)
-#define MEMMAP_VM_SYNC       UINT64_C(0x00800000)
-#define MEMMAP_VM_WIPEONFORK UINT64_C(0x02000000)
-#define MEMMAP_VM_DONTDUMP   UINT64_C(0x04000000)
-#define MEMMAP_VM_MIXEDMAP   UINT64_C(0x10000000)
-#define MEMMAP_VM_HUGEPAGE   UINT64_C(0x20000000)
-#define MEMMAP_VM_NOHUGEPAGE UINT64_C(0x40000000)
-#define MEMMAP_VM_MERGEABLE  UINT64_C(0x80000000)
-#define MEMMAP_VM_DROPPABLE  (UINT64_C(1) << 40)
-#define MEMMAP_VM_SEALED     (UINT64_C(1) << 42)
+#define MEMMAP_VM_ACCOUNT     UINT64_C(0x00100000)
+#define MEMMAP_VM_NORESERVE   UINT64_C(0x00200000)
+#define MEMMAP_VM_HUGETLB     UINT64_C(0x00400000)
+#define MEMMAP_VM_SYNC        UINT64_C(0x00800000)
+#define MEMMAP_VM_WIPEONFORK  UINT64_C(0x02000000)
+#define MEMMAP_VM_DONTDUMP    UINT64_C(0x04000000)
+#define MEMMAP_VM_MIXEDMAP    UINT64_C(0x10000000)
+#define MEMMAP_VM_HUGEPAGE    UINT64_C(0x20000000)
+#define MEMMAP_VM_NOHUGEPAGE  UINT64_C(0x40000000)
+#define MEMMAP_VM_MERGEABLE   UINT64_C(0x80000000)
+#define MEMMAP_VM_DROPPABLE   (UINT64_C(1) << 40)
+#define MEMMAP_VM_SEALED      (UINT64_C(1) << 42)
 
 /*
  * One VMA, as it is shown to and taken from the embedding program.
@@ -83,19 +83,19 @@ MEMMAP_BEGIN_DECLS
  */
 struct memmap_vma {
 	struct memmap_addr_range range;
-	uint64_t flags;                         /* MEMMAP_VM_* */
+	uint64_t flags; /* MEMMAP_VM_* */
 	struct memmap_mapping_identity *identity;
 	struct memmap_mappable *mappable;
-	uint64_t offset;                        /* into `mappable`; for anonymous memory Linux's vm_pgoff
-	                                           in bytes: the address where it was first mapped */
-	const char *name;                       /* a special mapping's name ("[vdso]"), else NULL; must
-	                                           outlive the address space (a string constant) */
-	uint64_t anon_vma;                      /* identity of its anonymous pages' owner; 0: it never
-	                                           had any. Differing owners keep neighbours apart */
-	bool fork_child;                        /* its anon_vma came over a fork: it merges with nothing
-	                                           that has none */
-	bool huge_aligned;                      /* as in struct memmap_mmap_file: mremap(2) places it
-	                                           anew by that */
+	uint64_t offset;   /* into `mappable`; for anonymous memory Linux's vm_pgoff
+	                      in bytes: the address where it was first mapped */
+	const char *name;  /* a special mapping's name ("[vdso]"), else NULL; must
+	                      outlive the address space (a string constant) */
+	uint64_t anon_vma; /* identity of its anonymous pages' owner; 0: it never
+	                      had any. Differing owners keep neighbours apart */
+	bool fork_child;   /* its anon_vma came over a fork: it merges with nothing
+	                      that has none */
+	bool huge_aligned; /* as in struct memmap_mmap_file: mremap(2) places it
+	                      anew by that */
 };
 
 /* ---- Layout, limits and facts from outside ---- */
@@ -110,25 +110,25 @@ struct memmap_mm_layout {
 	uint64_t start_brk, brk;   /* the heap; brk is the break now */
 	uint64_t start_stack;      /* within the VMA that maps prints as [stack] */
 	uint64_t start_code, end_code, start_data, end_data;
-	uint64_t stack_guard_gap;  /* bytes kept clear below a VMA that grows down: 1 MiB */
-	bool vsyscall;             /* maps ends with the [vsyscall] line */
+	uint64_t stack_guard_gap; /* bytes kept clear below a VMA that grows down: 1 MiB */
+	bool vsyscall;            /* maps ends with the [vsyscall] line */
 };
 
 /* Resource limits and capabilities that decide results. memmap_mm_limits_default() has no limits. */
 struct memmap_mm_limits {
-	uint64_t address_space;     /* RLIMIT_AS; UINT64_MAX: unlimited, as in all of these */
-	uint64_t data, data_max;    /* RLIMIT_DATA, soft and hard */
-	uint64_t stack;             /* RLIMIT_STACK */
-	uint64_t memlock;           /* RLIMIT_MEMLOCK */
-	uint32_t max_map_count;     /* vm.max_map_count */
-	int overcommit;             /* vm.overcommit_memory: 0 heuristic, 1 always, 2 never */
-	uint64_t overcommit_pages;  /* the most pages that may be accounted: by one request when it
-	                               is 0 (all of RAM and swap), in all when it is 2 */
-	bool cap_ipc_lock;          /* may lock beyond `memlock` */
-	bool cap_sys_rawio;         /* may map below min_addr */
-	bool read_implies_exec;     /* personality(READ_IMPLIES_EXEC) */
-	int huge_pages;             /* transparent huge pages: 0 never, 1 where advised, 2 always.
-	                               Reading one makes a VMA's memory anonymous */
+	uint64_t address_space;    /* RLIMIT_AS; UINT64_MAX: unlimited, as in all of these */
+	uint64_t data, data_max;   /* RLIMIT_DATA, soft and hard */
+	uint64_t stack;            /* RLIMIT_STACK */
+	uint64_t memlock;          /* RLIMIT_MEMLOCK */
+	uint32_t max_map_count;    /* vm.max_map_count */
+	int overcommit;            /* vm.overcommit_memory: 0 heuristic, 1 always, 2 never */
+	uint64_t overcommit_pages; /* the most pages that may be accounted: by one request when it
+	                              is 0 (all of RAM and swap), in all when it is 2 */
+	bool cap_ipc_lock;         /* may lock beyond `memlock` */
+	bool cap_sys_rawio;        /* may map below min_addr */
+	bool read_implies_exec;    /* personality(READ_IMPLIES_EXEC) */
+	int huge_pages;            /* transparent huge pages: 0 never, 1 where advised, 2 always.
+	                              Reading one makes a VMA's memory anonymous */
 };
 
 /* What the address space must ask of whoever holds the real pages. All may be NULL. */
@@ -147,11 +147,11 @@ struct memmap_mm_hooks {
 };
 
 struct memmap_mm_options {
-	const struct memmap_allocator *allocator;   /* NULL: the default */
+	const struct memmap_allocator *allocator; /* NULL: the default */
 	struct memmap_mm_layout layout;
 	struct memmap_mm_limits limits;
 	struct memmap_mm_hooks hooks;
-	struct memmap_context *context;             /* handed to every Mappable and MappingIdentity */
+	struct memmap_context *context; /* handed to every Mappable and MappingIdentity */
 };
 
 MEMMAP_API void memmap_mm_layout_default(struct memmap_mm_layout *layout);
@@ -214,15 +214,15 @@ struct memmap_mmap_file {
 	bool append_only;                         /* the inode is append-only */
 	bool no_exec;                             /* it lies on a file system mounted noexec */
 	bool no_mmap;                             /* it cannot be mapped: ENODEV */
-	bool huge_aligned;                        /* its file system places mappings of 2 MiB and more so
-	                                             that huge pages fit (ext4, xfs, btrfs) */
-	bool map_sync;                            /* it supports MAP_SYNC */
-	bool refuses_sync;                        /* it does not, and its mmap method says so, when it
-	                                             is late (ext4, xfs): EOPNOTSUPP, and what was in
-	                                             the way is gone. Elsewhere MAP_SYNC is ignored */
-	bool seal_write;                          /* F_SEAL_WRITE or F_SEAL_FUTURE_WRITE */
-	uint64_t max_offset;                      /* one past the largest offset; 0: LLONG_MAX */
-	uint64_t extra_flags;                     /* MEMMAP_VM_* that its mmap method sets */
+	bool huge_aligned;    /* its file system places mappings of 2 MiB and more so
+	                         that huge pages fit (ext4, xfs, btrfs) */
+	bool map_sync;        /* it supports MAP_SYNC */
+	bool refuses_sync;    /* it does not, and its mmap method says so, when it
+	                         is late (ext4, xfs): EOPNOTSUPP, and what was in
+	                         the way is gone. Elsewhere MAP_SYNC is ignored */
+	bool seal_write;      /* F_SEAL_WRITE or F_SEAL_FUTURE_WRITE */
+	uint64_t max_offset;  /* one past the largest offset; 0: LLONG_MAX */
+	uint64_t extra_flags; /* MEMMAP_VM_* that its mmap method sets */
 };
 
 /**

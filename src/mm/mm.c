@@ -22,7 +22,6 @@
  */
 #include "internal.h"
 
-
 /*
  * ---- Layout ----
  */
