@@ -263,11 +263,17 @@ MEMMAP_API int memmap_mapping_set_add_mapping(struct memmap_mapping_set *set,
  * wanted), in order. Then the segments at the two edges of the range merge with their neighbours
  * outside, where their mappings permit.
  *
+ * What goes whole needs no memory: in a set that was changed only by this function and
+ * memmap_mapping_set_add_mapping(), it fails only
+ * - where an edge of the range cuts a mapping, that is, `ms` maps the offsets on both sides of the
+ *   edge at adjacent addresses with the same `writable`, however many times that was added in; or
+ * - where `newly_unmapped` has no room. With NULL that cannot be.
+ *
  * Units:       bytes; `ar` and `offset` are page-aligned
  * Invalidates: every iterator into the set
  * Requires:    `ar` is not empty; offset + length does not overflow; a segment contains `offset`;
  *              otherwise panics
- * Returns:     0, or -ENOMEM when only a part goes, which may need memory
+ * Returns:     0, or -ENOMEM, which is never for what goes whole (above)
  * On failure:  nothing has changed; iterators are still valid
  */
 MEMMAP_API int memmap_mapping_set_remove_mapping(struct memmap_mapping_set *set,

@@ -193,16 +193,21 @@ static int index_grow_buckets(struct memmap_mapping_index *index)
 	return 0;
 }
 
+/* Have at least so many in hand. */
+static int index_fill(struct memmap_mapping_index *index, size_t extents, size_t pieces)
+{
+	int err = spare_fill(index->allocator, &index->spare_extents, &index->nr_spare_extents,
+			     extents, sizeof(struct mapping_extent));
+	if (!err)
+		err = spare_fill(index->allocator, &index->spare_pieces, &index->nr_spare_pieces,
+				 pieces, sizeof(struct mapping_piece));
+	return err;
+}
+
 int mapping_index_stock(struct memmap_mapping_index *index)
 {
 	int err = index_grow_buckets(index);
-	if (!err)
-		err = spare_fill(index->allocator, &index->spare_extents, &index->nr_spare_extents,
-				 MAPPING_INDEX_NEW_EXTENTS, sizeof(struct mapping_extent));
-	if (!err)
-		err = spare_fill(index->allocator, &index->spare_pieces, &index->nr_spare_pieces,
-				 MAPPING_INDEX_NEW_PIECES, sizeof(struct mapping_piece));
-	return err;
+	return err ? err : index_fill(index, MAPPING_INDEX_NEW_EXTENTS, MAPPING_INDEX_NEW_PIECES);
 }
 
 /* The lowest piece of the tree below `piece` that ends after `x`. */
@@ -443,6 +448,31 @@ void mapping_index_cut(struct memmap_mapping_index *index, const struct mapping_
 		}
 	}
 	index_trim(index, MAPPING_INDEX_NEW_EXTENTS, MAPPING_INDEX_NEW_PIECES);
+}
+
+/*
+ * What a cut leaves of a piece moves to an extent of its own. The one that it leaves is in hand
+ * then, unless others have it too:
+ *
+ *   r                 |===========|
+ *   low, high     |..1..|  |.2.| |..3..|        1 leaves a part and so does 3, one extent each
+ *   low = high  |...........4...........|       4 leaves two: two extents, and one piece more
+ */
+int mapping_index_stock_cut(struct memmap_mapping_index *index, const struct mapping_key *key,
+			    struct memmap_mappable_range r)
+{
+	const struct mapping_piece *low = mapping_index_find(index, key, r.start);
+	if (low && low->extent->start >= r.start)
+		low = NULL;
+	const struct mapping_piece *high = mapping_index_find(index, key, r.end);
+	if (high && high->extent->start >= r.end)
+		high = NULL;
+	size_t extents = 0;
+	if (low && low->extent->nr_pieces > 1)
+		extents++;
+	if (high && (high == low || high->extent->nr_pieces > 1))
+		extents++;
+	return index_fill(index, extents, high && high == low ? 1 : 0);
 }
 
 struct memmap_mapping_index *mapping_index_clone(const struct memmap_mapping_index *index)

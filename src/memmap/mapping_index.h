@@ -15,7 +15,8 @@
  * far what begins at or before an offset reaches, where something begins next, and where a key's
  * pieces are.
  *
- * mapping_index_reserve() does all that can fail; after it, one add or one cut cannot.
+ * mapping_index_reserve() does all that can fail; after it, one add or one cut cannot. A cut can do
+ * with mapping_index_reserve_cut(), which takes no memory when the cut only takes whole pieces.
  *
  * Locking: none; readers may run beside each other.
  */
@@ -114,6 +115,23 @@ static inline int mapping_index_reserve(struct memmap_mapping_index *index)
 	return mapping_index_stock(index);
 }
 
+int mapping_index_stock_cut(struct memmap_mapping_index *index, const struct mapping_key *key,
+			    struct memmap_mappable_range r);
+
+/*
+ * After it, cutting `r` out of `key` cannot fail. 0 or -ENOMEM; only a cut that leaves a part of a
+ * piece may need memory.
+ */
+static inline int mapping_index_reserve_cut(struct memmap_mapping_index *index,
+					    const struct mapping_key *key,
+					    struct memmap_mappable_range r)
+{
+	if (MEMMAP_LIKELY(index->nr_spare_extents >= MAPPING_INDEX_NEW_EXTENTS &&
+			  index->nr_spare_pieces >= MAPPING_INDEX_NEW_PIECES))
+		return 0;
+	return mapping_index_stock_cut(index, key, r);
+}
+
 /*
  * `key` maps `r` as well; of what it maps already, nothing changes. What touches is joined.
  * Requires mapping_index_reserve(), and nothing is muted. `changed` may be NULL.
@@ -122,8 +140,9 @@ void mapping_index_add(struct memmap_mapping_index *index, const struct mapping_
 		       struct memmap_mappable_range r, mapping_edge_changed *changed, void *arg);
 
 /*
- * `key` maps nothing of `r` any more. Requires mapping_index_reserve(), and nothing is muted.
- * `changed` may be NULL; it is also told of edges at the edges of `r`.
+ * `key` maps nothing of `r` any more. Requires mapping_index_reserve() or, for this very cut,
+ * mapping_index_reserve_cut(), and nothing is muted. `changed` may be NULL; it is also told of edges
+ * at the edges of `r`.
  */
 void mapping_index_cut(struct memmap_mapping_index *index, const struct mapping_key *key,
 		       struct memmap_mappable_range r, mapping_edge_changed *changed, void *arg);

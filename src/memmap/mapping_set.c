@@ -289,9 +289,13 @@ static void change_merge(struct mapping_change *c)
 	}
 }
 
+/*
+ * Where both edges of the range are edges of whole pieces, this takes no memory: there the segments
+ * are apart already, and index and segments only lose nodes.
+ */
 static int remove_by_index(struct mapping_change *c)
 {
-	int err = mapping_index_reserve(c->set->index);
+	int err = mapping_index_reserve_cut(c->set->index, &c->key, c->mr);
 	if (err)
 		return err;
 	bool any_muted = change_mute(c, true);

@@ -35,10 +35,10 @@ static int index_clear_range(struct memmap_mapping_index *index, struct memmap_m
 {
 	struct mapping_piece *piece;
 	while ((piece = mapping_index_any(index, r))) {
-		int err = mapping_index_reserve(index);
+		struct mapping_key key = piece->key;
+		int err = mapping_index_reserve_cut(index, &key, r);
 		if (err)
 			return err;
-		struct mapping_key key = piece->key;
 		mapping_index_cut(index, &key, r, changed, arg);
 	}
 	return 0;
