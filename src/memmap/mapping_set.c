@@ -17,19 +17,6 @@
 
 #include <memmap/error.h>
 
-/* clang-format off */
-#define SEGMENT_PREFIX memmap_mapped
-#define SEGMENT_RANGE memmap_mappable_range
-#define SEGMENT_VALUE struct memmap_mappings_of_range
-#define SEGMENT_CLEAR_VALUE memmap_mappings_of_range_clear
-#define SEGMENT_MERGE mappings_merge
-#define SEGMENT_SPLIT mappings_part
-#define SEGMENT_UNSPLIT mappings_unpart
-#define SEGMENT_DUP_VALUE memmap_mappings_of_range_duplicate
-#define SEGMENT_IMPLEMENT_ONLY
-#include <memmap/segment_set.h>
-/* clang-format on */
-
 /*
  * ---- Reading a segment ----
  */
@@ -106,7 +93,7 @@ static int change_part(struct mapping_change *c)
 			return 0;
 		}
 	}
-	int err = memmap_mapped_set_split_edges(&c->set->segments, c->mr, true);
+	int err = mapping_set_part(c->set, c->mr);
 	if (!err)
 		change_find_edges(c);
 	return err;

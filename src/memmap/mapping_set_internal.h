@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of the mapping set share.
+ * What the files of the mapping set share. Calls go down this list, never up:
  *
- *   mapping_set.c           adding, removing and invalidating mappings, by the index
- *   mapping_set_settle.c    keeping segments and index in agreement; the verifier
- *   mapping_set_by_piece.c  adding and removing segment by segment, for what no index can express
  *   mapping_set_segments.c  the functions that every segment set has
+ *   mapping_set.c           adding, removing and invalidating mappings, by the index
+ *   mapping_set_by_piece.c  adding and removing segment by segment, for what no index can express
+ *   mapping_set_settle.c    keeping segments and index in agreement; the verifier
+ *   mapping_set_tree.c      the segment set inside
  *   mappings_of_range.c     the values of segments
  *   mapping_index.c         the index of whole mappings
  *
@@ -49,6 +50,12 @@ static inline bool mapping_set_is_settled(const struct memmap_mapping_set *set)
 	return set->index ? !__atomic_load_n(&set->index->unsettled, __ATOMIC_RELAXED)
 			  : memmap_mapped_set_is_empty(&set->segments);
 }
+
+/*
+ * Part the segments that the edges of `r` cross: both or, when out of memory, neither. No memory is
+ * needed where there are none.
+ */
+int mapping_set_part(struct memmap_mapping_set *set, struct memmap_mappable_range r);
 
 /* Something happens to the segments that the index does not know of. */
 void mapping_set_unsettle(struct memmap_mapping_set *set);
