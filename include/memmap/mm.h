@@ -129,6 +129,8 @@ struct memmap_mm_limits {
 	bool read_implies_exec;    /* personality(READ_IMPLIES_EXEC) */
 	int huge_pages;            /* transparent huge pages: 0 never, 1 where advised, 2 always.
 	                              Reading one makes a VMA's memory anonymous */
+	bool no_zero_page;         /* there is no page of zeros that readers share (under some
+	                              hypervisors): reading makes private memory anonymous, too */
 };
 
 /* What the address space must ask of whoever holds the real pages. All may be NULL. */

@@ -14,18 +14,21 @@
 
 /*
  * Could the VMA ever have got an anonymous page? A shared one never does; a private one only by
- * being written to, and one that is or was writable is either accounted or asked not to be.
+ * being written to, and one that is or was writable is either accounted or asked not to be. Without
+ * a page of zeros, reading is enough.
  */
-static bool may_have_anon(const struct vma *v)
+static bool may_have_anon(const struct memmap_mm *mm, const struct vma *v)
 {
 	const uint64_t shared = MEMMAP_VM_SHARED | MEMMAP_VM_MAYSHARE;
 	const uint64_t written = MEMMAP_VM_WRITE | MEMMAP_VM_ACCOUNT | MEMMAP_VM_NORESERVE;
-	return !(v->flags & shared) && (v->flags & written);
+	if (v->flags & shared)
+		return false;
+	return (v->flags & written) || (mm->limits.no_zero_page && vma_is_anonymous(v));
 }
 
 static bool ask(const struct memmap_mm *mm, struct vma_iterator it)
 {
-	return mm->hooks.has_anonymous && may_have_anon(vma_iterator_value_ptr(it)) &&
+	return mm->hooks.has_anonymous && may_have_anon(mm, vma_iterator_value_ptr(it)) &&
 	       mm->hooks.has_anonymous(mm->hooks.context, vma_iterator_range(it));
 }
 
@@ -113,6 +116,8 @@ bool vma_reading_makes_anon(const struct memmap_mm *mm, struct vma_iterator it,
 {
 	const struct vma *v = vma_iterator_value_ptr(it);
 	const uint64_t advised = v->flags & (MEMMAP_VM_HUGEPAGE | MEMMAP_VM_NOHUGEPAGE);
+	if (mm->limits.no_zero_page && vma_is_anonymous(v))
+		return true;
 	if (!vma_is_anonymous(v) || mm->limits.huge_pages == 0 || advised == MEMMAP_VM_NOHUGEPAGE ||
 	    (!advised && mm->limits.huge_pages == 1))
 		return false;

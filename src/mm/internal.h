@@ -206,7 +206,8 @@ void mm_settle_anon(struct memmap_mm *mm, struct memmap_addr_range ar);
 
 /*
  * Would reading the pages of `ar` in the VMA at `it` give it an owner? A page of zeros belongs to
- * nobody, unless it is a huge one: then Linux sees to an owner first.
+ * nobody, unless it is a huge one: then Linux sees to an owner first. Where there is no page of
+ * zeros, what is read is a page of the VMA's own.
  */
 bool vma_reading_makes_anon(const struct memmap_mm *mm, struct vma_iterator it,
 			    struct memmap_addr_range ar);

@@ -31,6 +31,7 @@
 
 #include "mm/abi.h"
 
+#include "../zero_page.h"
 #include "differential.h"
 
 #ifndef SYS_mseal
@@ -535,6 +536,7 @@ static int read_limits(pid_t pid, struct memmap_mm_limits *limits)
 	limits->overcommit = (int)overcommit;
 	limits->overcommit_pages = (info.totalram + info.totalswap) * info.mem_unit / PAGE;
 	limits->huge_pages = read_huge_pages();
+	limits->no_zero_page = !has_zero_page();
 	limits->cap_ipc_lock = has_capability(pid, CAP_IPC_LOCK);
 	limits->cap_sys_rawio = has_capability(pid, CAP_SYS_RAWIO);
 	return 0;

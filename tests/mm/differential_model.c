@@ -458,8 +458,10 @@ static int64_t model_touch(struct model *model, const struct step *step, int64_t
 	/* At a guard page nothing becomes anonymous, unlike past the end of a file. */
 	if (kernel_result == -EFAULT && (vma.flags & MEMMAP_VM_MAYBE_GUARD))
 		return -EFAULT;
-	/* Reading makes a page anonymous only when that is a huge one. */
-	anonymous = step->op == OP_WRITE;
+	/* Reading makes a page anonymous only when that is a huge one, or when there is no page of
+	 * zeros. */
+	anonymous = step->op == OP_WRITE ||
+		    (memmap_mm_get_limits(mm).no_zero_page && !vma.mappable && !vma.name);
 	if (!vma.mappable && huge >= vma.range.start && huge + (2ULL << 20) <= vma.range.end &&
 	    (mode == 2 ? !(vma.flags & MEMMAP_VM_NOHUGEPAGE)
 		       : mode == 1 && (vma.flags & MEMMAP_VM_HUGEPAGE)))

@@ -17,6 +17,8 @@
 
 #include <platform/ptrace/process_info.h>
 
+#include "zero_page.h"
+
 #define PAGE 4096ul
 
 static struct memmap_addr_range range_of(const char *p, size_t length)
@@ -32,10 +34,12 @@ static void anonymous_pages(void **state)
 	char *p = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(p, MAP_FAILED);
 	assert_int_equal(memmap_has_anonymous_pages(fd, range_of(p, 16 * PAGE)), 0);
-	/* Reading maps the zero page, which is nobody's. */
+	/* Reading maps the zero page, which is nobody's, unless the kernel does without. */
+	assert_int_equal(memmap_kernel_has_zero_page(), has_zero_page());
 	const volatile char *reader = p;
 	assert_int_equal(reader[3 * PAGE], 0);
-	assert_int_equal(memmap_has_anonymous_pages(fd, range_of(p, 16 * PAGE)), 0);
+	assert_int_equal(memmap_has_anonymous_pages(fd, range_of(p, 16 * PAGE)), !has_zero_page());
+	madvise(p, 16 * PAGE, MADV_DONTNEED);
 	p[5 * PAGE] = 1;
 	assert_int_equal(memmap_has_anonymous_pages(fd, range_of(p, 16 * PAGE)), 1);
 	assert_int_equal(memmap_has_anonymous_pages(fd, range_of(p, 5 * PAGE)), 0);

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -385,4 +386,22 @@ int memmap_has_anonymous_pages(int fd, struct memmap_addr_range ar)
 		return errno == ENOTTY || errno == EINVAL ? has_anonymous_by_entries(fd, ar)
 							  : -errno;
 	return n > 0;
+}
+
+bool memmap_kernel_has_zero_page(void)
+{
+	volatile char *page =
+		mmap(NULL, MEMMAP_PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return true;
+	(void)*page;
+	const uint64_t at = (uint64_t)(uintptr_t)page;
+	int fd = memmap_pagemap_open(getpid());
+	const bool anonymous =
+		fd >= 0 && memmap_has_anonymous_pages(
+				   fd, (struct memmap_addr_range){at, at + MEMMAP_PAGE_SIZE}) == 1;
+	if (fd >= 0)
+		close(fd);
+	munmap((void *)page, MEMMAP_PAGE_SIZE);
+	return !anonymous;
 }

@@ -97,4 +97,11 @@ int memmap_pagemap_open(pid_t pid);
  */
 int memmap_has_anonymous_pages(int pagemap_fd, struct memmap_addr_range ar);
 
+/**
+ * Does reading private anonymous memory map a page of zeros that all readers share? Some
+ * hypervisors have their guests do without one. Found out by reading a page; true when that cannot
+ * be told.
+ */
+bool memmap_kernel_has_zero_page(void);
+
 #endif /* MEMMAP_PLATFORM_PTRACE_PROCESS_INFO_H */

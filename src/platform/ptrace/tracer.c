@@ -409,13 +409,19 @@ int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
 		return -ENOMEM;
 	}
 	root->attached = true;
-	/* Up to the exec, the only stops of interest are the exec itself and the end. */
-	do {
+	/*
+	 * Up to the exec, the only stops of interest are the exec itself and the end of the child.
+	 * A sanitizer's runtime may have given the child a thread, which ends first.
+	 */
+	bool waiting = true;
+	while (waiting) {
 		err = memmap_tracer_next(tracer, &tracer->early);
-		if (!err && tracer->early.kind != MEMMAP_TRACE_EXEC && tracer->early.stopped)
+		waiting = !err && tracer->early.kind != MEMMAP_TRACE_EXEC &&
+			  !(tracer->early.kind == MEMMAP_TRACE_EXITED &&
+			    tracer->early.task->tid == tracer->root);
+		if (waiting && tracer->early.stopped)
 			memmap_tracer_resume(tracer, tracer->early.task);
-	} while (!err && tracer->early.kind != MEMMAP_TRACE_EXEC &&
-		 tracer->early.kind != MEMMAP_TRACE_EXITED);
+	}
 	struct memmap_launch_failure failure;
 	if (memmap_launch_failure(failure_fd, &failure)) {
 		*stage = failure.stage;
@@ -433,6 +439,19 @@ int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
 	return 0;
 }
 
+/* Wait for tasks that have been killed. Their end itself is a stop that they must be let go from. */
+static void reap_all(void)
+{
+	for (;;) {
+		int status;
+		pid_t tid = waitpid(-1, &status, __WALL);
+		if (tid < 0 && errno != EINTR)
+			return;
+		if (tid > 0 && WIFSTOPPED(status))
+			(void)ptrace(PTRACE_CONT, tid, 0, SIGKILL);
+	}
+}
+
 void memmap_tracer_release(struct memmap_tracer *tracer)
 {
 	if (!tracer)
@@ -440,8 +459,7 @@ void memmap_tracer_release(struct memmap_tracer *tracer)
 	forward_to = 0;
 	memmap_tracer_kill_all(tracer);
 	if (tracer->nr_tasks > 0)
-		while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
-			;
+		reap_all();
 	for (size_t i = 0; i < NR_BUCKETS; i++) {
 		while (tracer->buckets[i]) {
 			struct memmap_task *task = tracer->buckets[i];
