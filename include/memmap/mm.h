@@ -148,8 +148,24 @@ struct memmap_mm_hooks {
 	uint64_t (*random)(void *context, uint64_t bound);
 };
 
+struct memmap_memory_file;
+struct memmap_address_space;
+
 struct memmap_mm_options {
 	const struct memmap_allocator *allocator; /* NULL: the default */
+	/*
+	 * Where private pages live. NULL: the address space keeps VMAs only, has no pages, and
+	 * serves no faults; only then hooks.has_anonymous is asked. Must outlive the address space.
+	 */
+	struct memmap_memory_file *memory_file;
+	/* The platform that runs the guest; NULL: none. Must outlive the address space. */
+	struct memmap_address_space *address_space;
+	/*
+	 * How many bytes a fault may make present around the touched page, as a power of two. 0:
+	 * the default, 64 KiB. One page: just what was touched, as Linux does it for anonymous
+	 * memory.
+	 */
+	uint64_t fault_around;
 	struct memmap_mm_layout layout;
 	struct memmap_mm_limits limits;
 	struct memmap_mm_hooks hooks;
@@ -291,6 +307,33 @@ MEMMAP_API int64_t memmap_mm_sys_msync(struct memmap_mm *mm, uint64_t addr, uint
  *                        forbids it
  */
 MEMMAP_API int memmap_mm_expand_stack(struct memmap_mm *mm, uint64_t addr);
+
+/* ---- Faults ---- */
+
+/* What SIGSEGV would say in si_code. */
+enum memmap_fault_code {
+	MEMMAP_FAULT_UNMAPPED,      /* SEGV_MAPERR: nothing is mapped there */
+	MEMMAP_FAULT_NOT_PERMITTED, /* SEGV_ACCERR: what is mapped forbids it */
+};
+
+/**
+ * The guest touches `addr` for accesses of the kinds `at`: make it possible.
+ *
+ * Checks what is permitted, grows stacks, gets the page (translate() of a Mappable, a new page, a
+ * copy of one) and has the platform map it.
+ *
+ * Units:       `addr` is any address; `at` is not 0
+ * Locking:     any thread; must not be called with a Mappable's or a File's lock held
+ * Returns:     0: touch it again
+ *              -EFAULT      SIGSEGV; `*code` (NULL: not wanted) says of which kind
+ *              a bus error  SIGBUS: see memmap_is_bus_error()
+ *              -ENOMEM      no memory for the page
+ *              -EINTR       the context was cancelled
+ *              -ENOSYS      the address space has no memory file
+ * On failure:  nothing has changed, but for a stack that may have grown
+ */
+MEMMAP_API int memmap_mm_handle_fault(struct memmap_mm *mm, uint64_t addr, memmap_access at,
+				      enum memmap_fault_code *code);
 
 /** Tell that pages of `ar` have been made anonymous (a private write fault). Holes are ignored. */
 MEMMAP_API void memmap_mm_note_anonymous(struct memmap_mm *mm, struct memmap_addr_range ar);
