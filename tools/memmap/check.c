@@ -47,6 +47,7 @@ static bool grow_stacks(struct space *space, const struct comparison *c)
 		    vma.range.start < r.end)
 			grew |= memmap_mm_expand_stack(space->mm, r.start) == 0;
 	}
+	space->changed_elsewhere |= grew;
 	return grew;
 }
 
@@ -72,6 +73,7 @@ static bool learn_files(struct space *space, const struct comparison *c)
 			files_learn(opened_file_of(vma.identity), makedev(line->major, line->minor),
 				    line->inode, line->name, line->name_length) == 1;
 	}
+	space->changed_elsewhere |= learned;
 	return learned;
 }
 
@@ -92,6 +94,7 @@ static void resynchronise(struct trace *trace, struct space *space)
 {
 	struct comparison *c = &trace->comparison;
 	int err = 0;
+	space->changed_elsewhere = true;
 	for (size_t i = 0; i < c->regions.length && !err; i++)
 		if (c->regions.items[i].end <= memmap_mm_get_layout(space->mm).task_size)
 			err = take_over(trace, space, c->regions.items[i], c->kernel.items,

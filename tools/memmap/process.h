@@ -41,6 +41,7 @@ struct space {
 	struct thread *in_flight;  /* whose call is being made */
 	struct thread *first_waiting, *last_waiting;
 	bool uncertain; /* a call was cut off by a death: the kernel's view is taken over next */
+	bool changed_elsewhere; /* than where the call at hand was about: see record.c */
 };
 
 /* How the model takes part in a call. */
@@ -60,7 +61,8 @@ struct thread {
 	enum call_id id;
 	enum mirror_mode mode;
 	int64_t predicted;
-	bool predicts_address; /* the kernel was free to choose where */
+	bool predicts_address;           /* the kernel was free to choose where */
+	uint64_t call_began, call_ended; /* as the tracer sees it */
 };
 
 struct process {

@@ -28,6 +28,7 @@
 
 #include "output_file.h"
 #include "plot.h"
+#include "record.h"
 
 /* The reverse maps are checked when a process ends, and after each so many calls. */
 #define CALLS_BETWEEN_REVERSE_CHECKS 1000
@@ -92,7 +93,9 @@ static void unqueue(struct space *space, struct thread *thread)
 static void begin_call(struct trace *trace, struct thread *thread)
 {
 	thread->process->space->in_flight = thread;
+	record_entry(trace, thread);
 	mirror_entry(trace, thread);
+	thread->call_began = trace_now();
 	memmap_tracer_resume(trace->tracer, thread->task);
 }
 
@@ -138,29 +141,6 @@ static void leave_space(struct trace *trace, struct process *process)
 }
 
 /*
- * ---- History ----
- */
-
-/* History runs out of memory without harm: it catches up by itself. */
-static void record(struct trace *trace, const struct space *space, const char *call,
-		   struct memmap_addr_range touched)
-{
-	if (trace->history && touched.start < touched.end)
-		(void)history_record(trace->history, space->recorder, trace_now(), call, space->mm,
-				     touched);
-}
-
-static void record_call(struct trace *trace, const struct thread *thread)
-{
-	struct memmap_addr_range touched[2];
-	if (!trace->history)
-		return;
-	mirror_touched(thread, touched);
-	record(trace, thread->process->space, call_name(thread->id), touched[0]);
-	record(trace, thread->process->space, NULL, touched[1]);
-}
-
-/*
  * ---- Events ----
  */
 
@@ -186,6 +166,7 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 {
 	struct space *space = thread->process->space;
 	thread->call.result = result;
+	thread->call_ended = trace_now();
 	thread->process->counts[thread->id]++;
 	trace->counts.calls++;
 	if (space->in_flight != thread) {
@@ -211,7 +192,7 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 static void exec(struct trace *trace, struct thread *thread)
 {
 	struct process *process = thread->process;
-	char command[512], program[512];
+	char command[512];
 	leave_space(trace, process);
 	process->nr_threads = 1;
 	free(process->command);
@@ -229,11 +210,7 @@ static void exec(struct trace *trace, struct thread *thread)
 	thread->call = (struct memmap_traced_call){.number = UINT64_MAX};
 	thread->id = CALL_OTHER;
 	check_maps(trace, process->space, thread, false);
-	if (trace->history) {
-		memmap_process_executable(process->pid, program, sizeof(program));
-		(void)history_exec(trace->history, process->pid, trace_now(), command, program);
-		record(trace, process->space, NULL, HISTORY_EVERYWHERE);
-	}
+	record_exec(trace, process);
 }
 
 /* The child has a copy of its parent's space. */
@@ -262,7 +239,10 @@ static void clone_child(struct trace *trace, struct thread *thread,
 {
 	struct process *parent = thread->process;
 	if (ev->clone_flags & CLONE_THREAD) {
-		if (!add_thread(parent, ev->child))
+		struct thread *added = add_thread(parent, ev->child);
+		if (added)
+			record_thread(trace, added);
+		else
 			trace_fail(trace, "out of memory");
 		return;
 	}
@@ -275,9 +255,7 @@ static void clone_child(struct trace *trace, struct thread *thread,
 	if (ev->clone_flags & CLONE_VM) {
 		parent->space->nr_references++;
 		child->space = parent->space;
-		if (trace->history)
-			(void)history_process(trace->history, child->pid, parent->pid, trace_now(),
-					      NULL);
+		record_share(trace, parent, child);
 		return;
 	}
 	const int err = fork_space(trace, parent, child);
@@ -288,14 +266,13 @@ static void clone_child(struct trace *trace, struct thread *thread,
 			   (int)child->pid, strerror(-err));
 		return;
 	}
-	if (trace->history)
-		(void)history_fork(trace->history, parent->pid, child->pid, trace_now());
 	first->call = (struct memmap_traced_call){.number = UINT64_MAX};
 	first->id = CALL_OTHER;
 	/* The parent may go on; the child waits for the next event. */
 	memmap_tracer_resume(trace->tracer, thread->task);
 	if (check_capture(child->space))
 		check_maps(trace, child->space, first, false);
+	record_fork(trace, parent, child);
 }
 
 /* The thread will not run again; its space is still there, if only for a moment. */
@@ -306,6 +283,7 @@ static void thread_exiting(struct trace *trace, struct thread *thread)
 	if (process->nr_threads > 1 || !process->space)
 		return;
 	check_reverse_maps(trace, thread);
+	record_leaving(trace, thread);
 	/* Now, and not when it has ended: files must not stay open longer than it keeps them. */
 	leave_space(trace, process);
 }
@@ -318,8 +296,9 @@ static void thread_exited(struct trace *trace, struct thread *thread, int status
 		leave_space(trace, process);
 		process->ended = true;
 		process->status = status;
-		if (trace->history)
-			history_exit(trace->history, process->pid, trace_now(), status);
+		record_exit(trace, process);
+	} else {
+		record_thread_end(trace, thread);
 	}
 	free(thread);
 }
@@ -390,9 +369,7 @@ static void run(struct trace *trace)
 				trace_fail(trace, "out of memory");
 				return;
 			}
-			if (trace->history)
-				(void)history_process(trace->history, ev.task->tid, 0, trace_now(),
-						      NULL);
+			record_process(trace, trace->root);
 		}
 		handle(trace, &ev);
 	}

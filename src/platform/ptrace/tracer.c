@@ -160,6 +160,7 @@ static bool call_entry(struct memmap_task *task, struct memmap_trace_event *even
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <= 0)
 		return false;
 	event->call.number = info.seccomp.nr;
+	event->call.ip = info.instruction_pointer;
 	memcpy(event->call.args, info.seccomp.args, sizeof(event->call.args));
 	if (!is_native(&info)) {
 		event->kind = MEMMAP_TRACE_FOREIGN;

@@ -55,6 +55,7 @@ struct memmap_traced_call {
 	uint64_t number;
 	uint64_t args[6];
 	int64_t result; /* at its exit: non-negative or a negative errno */
+	uint64_t ip;    /* behind the instruction that makes it */
 };
 
 enum memmap_trace_kind {
