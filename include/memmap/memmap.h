@@ -26,6 +26,7 @@
 #ifndef MEMMAP_MEMMAP_H
 #define MEMMAP_MEMMAP_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -153,6 +154,21 @@ struct memmap_mapping_identity_ops {
 	 */
 	int (*msync)(struct memmap_mapping_identity *id, struct memmap_context *ctx,
 		     struct memmap_mappable_range mr);
+
+	/*
+	 * The bytes of `mr` read as zeros from now on and take no room where they are kept, as
+	 * madvise(MADV_REMOVE) asks: fallocate(FALLOC_FL_PUNCH_HOLE). The mappings of `mr` are
+	 * invalidated, but not private pages. What of `mr` lies past the end of the file is ignored.
+	 *
+	 * Default (NULL): -EOPNOTSUPP.
+	 *
+	 * Requires:    `mr` is page-aligned and not empty
+	 * Locking:     the caller holds none of the Mappable's locks, nor those that invalidate()
+	 *              of a space that maps `mr` takes
+	 * Returns:     0 or a negative errno
+	 */
+	int (*punch_hole)(struct memmap_mapping_identity *id, struct memmap_context *ctx,
+			  struct memmap_mappable_range mr);
 };
 
 /*
@@ -197,6 +213,14 @@ static inline int memmap_mapping_identity_msync(struct memmap_mapping_identity *
 						struct memmap_mappable_range mr)
 {
 	return id->ops->msync(id, ctx, mr);
+}
+
+/** As the function of the table says, the default included. */
+static inline int memmap_mapping_identity_punch_hole(struct memmap_mapping_identity *id,
+						     struct memmap_context *ctx,
+						     struct memmap_mappable_range mr)
+{
+	return id->ops->punch_hole ? id->ops->punch_hole(id, ctx, mr) : -EOPNOTSUPP;
 }
 
 /*
@@ -469,6 +493,20 @@ struct memmap_mappable_ops {
 	 * Returns:     0 or a negative errno
 	 */
 	int (*invalidate_unsavable)(struct memmap_mappable *m, struct memmap_context *ctx);
+
+	/*
+	 * Which pages of `mr` are in memory, so that touching them needs no wait, as mincore(2)
+	 * tells: a byte for each page in `vec`, 1 or 0. What it says may be outdated when it
+	 * returns.
+	 *
+	 * Default (NULL): none are, but for those that the caller has mapped.
+	 *
+	 * Requires:    `mr` is page-aligned and not empty
+	 * Locking:     as translate()
+	 * Returns:     0, or a negative errno with `vec` unspecified
+	 */
+	int (*resident)(struct memmap_mappable *m, struct memmap_context *ctx,
+			struct memmap_mappable_range mr, unsigned char *vec);
 };
 
 /* A mutable mapping from offsets to (File, offset). */
@@ -515,6 +553,17 @@ static inline int memmap_mappable_invalidate_unsavable(struct memmap_mappable *m
 						       struct memmap_context *ctx)
 {
 	return m->ops->invalidate_unsavable(m, ctx);
+}
+
+/** As the function of the table says, the default included. */
+static inline int memmap_mappable_resident(struct memmap_mappable *m, struct memmap_context *ctx,
+					   struct memmap_mappable_range mr, unsigned char *vec)
+{
+	if (m->ops->resident)
+		return m->ops->resident(m, ctx, mr, vec);
+	for (uint64_t i = 0; i < memmap_mappable_range_length(mr) / MEMMAP_PAGE_SIZE; i++)
+		vec[i] = 0;
+	return 0;
 }
 
 /*

@@ -180,6 +180,25 @@ static int note_invalidate_unsavable(struct memmap_mappable *m, struct memmap_co
 	return -EBUSY;
 }
 
+static int note_punch_hole(struct memmap_mapping_identity *id, struct memmap_context *ctx,
+			   struct memmap_mappable_range r)
+{
+	assert_ptr_equal(id, &identity);
+	assert_ptr_equal(ctx, &context);
+	assert_true(is_mr(r, mr));
+	return -ENOSPC;
+}
+
+static int note_resident(struct memmap_mappable *m, struct memmap_context *ctx,
+			 struct memmap_mappable_range r, unsigned char *vec)
+{
+	assert_ptr_equal(m, &mappable);
+	assert_ptr_equal(ctx, &context);
+	assert_true(is_mr(r, mr));
+	vec[0] = 1;
+	return -EAGAIN;
+}
+
 static const struct memmap_mapping_space_ops space_ops = {.invalidate = note_invalidate};
 static const struct memmap_mapping_identity_ops identity_ops = {
 	.inc_ref = note_inc_ref,
@@ -237,6 +256,32 @@ static void test_methods(void **state)
 	assert_int_equal(ts.len, 1);
 	memmap_translations_release(&ts);
 	assert_int_equal(memmap_mappable_invalidate_unsavable(&mappable, &context), -EBUSY);
+}
+
+static void test_optional_methods(void **state)
+{
+	(void)state;
+	struct memmap_mapping_identity_ops with_punch_hole = identity_ops;
+	struct memmap_mappable_ops with_resident = mappable_ops;
+	unsigned char vec[64];
+	const size_t nr = memmap_mappable_range_length(mr) / MEMMAP_PAGE_SIZE;
+	assert_true(nr > 0 && nr < sizeof(vec));
+
+	identity.ops = &identity_ops;
+	mappable.ops = &mappable_ops;
+	assert_int_equal(memmap_mapping_identity_punch_hole(&identity, &context, mr), -EOPNOTSUPP);
+	memset(vec, 7, sizeof(vec));
+	assert_int_equal(memmap_mappable_resident(&mappable, &context, mr, vec), 0);
+	for (size_t i = 0; i < sizeof(vec); i++)
+		assert_int_equal(vec[i], i < nr ? 0 : 7);
+
+	with_punch_hole.punch_hole = note_punch_hole;
+	with_resident.resident = note_resident;
+	identity.ops = &with_punch_hole;
+	mappable.ops = &with_resident;
+	assert_int_equal(memmap_mapping_identity_punch_hole(&identity, &context, mr), -ENOSPC);
+	assert_int_equal(memmap_mappable_resident(&mappable, &context, mr, vec), -EAGAIN);
+	assert_int_equal(vec[0], 1);
 }
 
 /* ---- File ---- */
@@ -567,6 +612,7 @@ int main(void)
 		cmocka_unit_test(test_no_context),
 		cmocka_unit_test(test_context),
 		cmocka_unit_test(test_methods),
+		cmocka_unit_test(test_optional_methods),
 		cmocka_unit_test(test_file_methods),
 		cmocka_unit_test(test_file_defaults),
 		cmocka_unit_test(test_file_buffered_by_default),
