@@ -86,16 +86,20 @@ struct memmap_vma {
 	uint64_t flags; /* MEMMAP_VM_* */
 	struct memmap_mapping_identity *identity;
 	struct memmap_mappable *mappable;
-	uint64_t offset;   /* into `mappable`; for anonymous memory Linux's vm_pgoff
+	uint64_t offset;       /* into `mappable`; for anonymous memory Linux's vm_pgoff
 	                      in bytes: the address where it was first mapped */
-	const char *name;  /* a special mapping's name ("[vdso]"), else NULL; must
+	const char *name;      /* a special mapping's name ("[vdso]"), else NULL; must
 	                      outlive the address space (a string constant) */
-	uint64_t anon_vma; /* identity of its anonymous pages' owner; 0: it never
+	const char *anon_name; /* what PR_SET_VMA_ANON_NAME called anonymous memory, else
+	                          NULL; shown: valid until the address space changes,
+	                          taken: by copy. Differing names keep neighbours apart */
+	uint64_t anon_vma;     /* identity of its anonymous pages' owner; 0: it never
 	                      had any. Differing owners keep neighbours apart */
-	bool fork_child;   /* its anon_vma came over a fork: it merges with nothing
+	bool fork_child;       /* its anon_vma came over a fork: it merges with nothing
 	                      that has none */
-	bool huge_aligned; /* as in struct memmap_mmap_file: mremap(2) places it
+	bool huge_aligned;     /* as in struct memmap_mmap_file: mremap(2) places it
 	                      anew by that */
+	bool shared_anonymous; /* `identity` stands for shared anonymous memory */
 };
 
 /* ---- Layout, limits and facts from outside ---- */
@@ -296,6 +300,26 @@ MEMMAP_API int64_t memmap_mm_sys_mseal(struct memmap_mm *mm, uint64_t addr, uint
 				       uint64_t flags);
 MEMMAP_API int64_t memmap_mm_sys_msync(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 				       uint64_t flags);
+
+/**
+ * Name anonymous memory, as prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, addr, length, name) does; NULL:
+ * take the name away. maps shows private memory as [anon:NAME], shared as [anon_shmem:NAME].
+ *
+ * Holes are passed over; a VMA of a file ends the call, and what lies before it has been named.
+ *
+ * Returns:     0
+ *              -EINVAL  `addr` is not page-aligned, the range wraps around, or the name is no name:
+ *                       more than 79 characters, or one that does not print or is among \`$[]; or a
+ *                       mapping that may not be split would be
+ *              -EBADF   there is a VMA of a file
+ *              -ENOMEM  there is a hole, and everything else has been named; or no memory for the
+ *                       name itself
+ *              -EAGAIN  no memory for splitting VMAs, or max_map_count is reached
+ * On failure:  without memory nothing has changed
+ * See:         PR_SET_VMA(2const)
+ */
+MEMMAP_API int64_t memmap_mm_sys_prctl_set_vma(struct memmap_mm *mm, uint64_t addr, uint64_t length,
+					       const char *name);
 
 /**
  * Grow a stack: a touch at `addr` that lies below a VMA which grows down.

@@ -48,8 +48,7 @@ static int copy_vmas(struct memmap_mm *parent, struct memmap_mm *child)
 			err = mm_mapping_add(child, range, &v);
 		if (err)
 			return err;
-		if (v.identity)
-			memmap_mapping_identity_inc_ref(v.identity);
+		vma_inc_ref(&v);
 		(void)mm_insert(child, range, &v);
 	}
 	return 0;

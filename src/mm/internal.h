@@ -60,12 +60,14 @@ struct vma {
 	struct memmap_mappable *mappable;
 	uint64_t offset;
 	const char *name;
+	struct anon_name *anon_name; /* a reference, too */
 	uint64_t anon_vma;
 	bool fork_child;
 	bool huge_aligned;
+	bool shared_anonymous;
 };
 
-/* SEGMENT_SPLIT: parts the offset and takes the second piece's reference. Cannot fail. */
+/* SEGMENT_SPLIT: parts the offset and takes the second piece's references. Cannot fail. */
 int vma_split_value(struct memmap_addr_range r, struct vma *v, uint64_t at, struct vma *first,
 		    struct vma *second);
 
@@ -150,6 +152,9 @@ static inline struct vma_iterator mm_find(const struct memmap_mm *mm, uint64_t a
 	return vma_set_lower_bound_segment(&mm->vmas, addr);
 }
 
+/* Take another reference to what `v` refers to: for a copy of it that is to be a VMA, too. */
+void vma_inc_ref(const struct vma *v);
+
 /* The VMA at `it` as the embedding program sees it. */
 struct memmap_vma vma_export(struct vma_iterator it);
 
@@ -182,6 +187,28 @@ bool mm_owns_name(const struct memmap_mm *mm, const char *text);
 
 /* Free all of them: no VMA is left. */
 void mm_release_names(struct memmap_mm *mm);
+
+/*
+ * ---- Names that programs give to anonymous memory (anon_name.c) ----
+ */
+
+/* One such name, never changed, and counted: each VMA that has it holds a reference. */
+struct anon_name {
+	size_t references;
+	char text[];
+};
+
+/* A name with one reference; NULL: no memory. */
+struct anon_name *anon_name_create(struct memmap_mm *mm, const char *text);
+
+/* NULL is ignored. */
+void anon_name_inc_ref(struct anon_name *name);
+
+/* Drop a reference, in any address space with the same allocator. NULL is ignored. */
+void anon_name_dec_ref(struct memmap_mm *mm, struct anon_name *name);
+
+/* The same name, or none both times? */
+bool anon_name_equal(const struct anon_name *a, const struct anon_name *b);
 
 /*
  * ---- Anonymous pages (anon.c) ----
@@ -334,6 +361,10 @@ struct vma_iterator mm_merge_new(struct memmap_mm *mm, const struct vma_merge *m
  */
 int mm_modify_flags(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
 		    uint64_t flags, struct vma_iterator *out);
+
+/* Likewise the name `name`, to which a reference is taken where need be; NULL: none. */
+int mm_modify_anon_name(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
+			struct anon_name *name, struct vma_iterator *out);
 
 /*
  * ---- Telling Mappables (vma.c) ----

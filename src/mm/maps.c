@@ -6,8 +6,8 @@
  *   7f9564618000-7f956463e000 r--p 00000000 fe:00 332835                     /usr/lib/libc.so.6
  *
  * The name begins in column 73 (and a line without one ends behind the space that follows the
- * inode). It is that of the file, or that of a special mapping, or what the layout says the VMA is:
- * the heap and the stack have no names of their own.
+ * inode). It is that of the file, or that of a special mapping, or what the layout says the VMA is (the
+ * heap and the stack have no names of their own), or what the program called its anonymous memory.
  *
  * Formatted by hand: a tracer prints this after every call that it watches.
  */
@@ -121,18 +121,33 @@ static char *put_fields(char *p, struct vma_iterator it)
 	return p;
 }
 
-/* The name of a VMA without a file; NULL: it has none. */
-static const char *plain_name(const struct memmap_mm *mm, struct vma_iterator it)
+/*
+ * The name of a VMA, but for that of a file; NULL: it has none. One that the program gave stands
+ * between `*before` and `*after`.
+ */
+static const char *plain_name(const struct memmap_mm *mm, struct vma_iterator it,
+			      const char **before, const char **after)
 {
 	const struct memmap_mm_layout *l = &mm->layout;
+	const struct vma *v = vma_iterator_value_ptr(it);
 	uint64_t start = vma_iterator_start(it), end = vma_iterator_end(it);
-	if (vma_iterator_value_ptr(it)->name)
-		return vma_iterator_value_ptr(it)->name;
+	*before = *after = "";
+	if (v->name)
+		return v->name;
+	if (v->identity) {
+		*before = "[anon_shmem:";
+		*after = "]";
+		return v->anon_name->text;
+	}
 	if (start < l->brk && end > l->start_brk)
 		return "[heap]";
 	if (start <= l->start_stack && end >= l->start_stack)
 		return "[stack]";
-	return NULL;
+	if (!v->anon_name)
+		return NULL;
+	*before = "[anon:";
+	*after = "]";
+	return v->anon_name->text;
 }
 
 /* Newlines in the `length` bytes at `p` become \012, for which there is room. Returns the length.
@@ -178,6 +193,16 @@ static bool append_file_name(const struct memmap_mm *mm, struct memmap_text *tex
 	return true;
 }
 
+static bool append(struct memmap_text *text, const char *string)
+{
+	size_t length = strlen(string);
+	if (!text_reserve(text, length))
+		return false;
+	memcpy(text->data + text->length, string, length);
+	text->length += length;
+	return true;
+}
+
 static bool append_vma(const struct memmap_mm *mm, struct memmap_text *text, struct vma_iterator it)
 {
 	if (!text_reserve(text, FIXED_PART))
@@ -185,23 +210,19 @@ static bool append_vma(const struct memmap_mm *mm, struct memmap_text *text, str
 	struct vma *v = vma_iterator_value_ptr(it);
 	char *line = text->data + text->length;
 	char *p = put_fields(line, it);
-	if (v->identity && !v->name) {
+	if (v->identity && !v->name && !v->anon_name) {
 		p = put_padding(p, line);
 		text->length = (size_t)(p - text->data);
 		if (!append_file_name(mm, text, v->identity))
 			return false;
 	} else {
-		const char *name = plain_name(mm, it);
+		const char *before, *after;
+		const char *name = plain_name(mm, it, &before, &after);
 		if (name)
 			p = put_padding(p, line);
 		text->length = (size_t)(p - text->data);
-		if (name) {
-			size_t length = strlen(name);
-			if (!text_reserve(text, length))
-				return false;
-			memcpy(text->data + text->length, name, length);
-			text->length += length;
-		}
+		if (name && !(append(text, before) && append(text, name) && append(text, after)))
+			return false;
 	}
 	if (!text_reserve(text, 1))
 		return false;

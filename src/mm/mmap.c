@@ -45,6 +45,7 @@ static int create_shared_anonymous(struct memmap_mm *mm, struct new_mapping *n)
 	n->value.identity = file.identity;
 	n->value.mappable = file.mappable;
 	n->value.huge_aligned = file.huge_aligned;
+	n->value.shared_anonymous = true;
 	n->owns_reference = true;
 	return 0;
 }

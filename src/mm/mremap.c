@@ -312,8 +312,7 @@ static void commit_move(struct memmap_mm *mm, const struct move *m)
 	 */
 	struct vma_iterator copy = mm_merge_new(mm, &merge);
 	if (!vma_iterator_ok(copy)) {
-		if (m->value.identity)
-			memmap_mapping_identity_inc_ref(m->value.identity);
+		vma_inc_ref(&m->value);
 		copy = mm_insert(mm, m->to, &m->value);
 	}
 	if (m->unmap_source)

@@ -7,6 +7,8 @@
  */
 #include "internal.h"
 
+#include <string.h>
+
 static bool is_acceptable(const struct memmap_mm *mm, struct memmap_addr_range ar,
 			  const struct memmap_vma *vmas, size_t nr_vmas)
 {
@@ -19,6 +21,8 @@ static bool is_acceptable(const struct memmap_mm *mm, struct memmap_addr_range a
 		if (!memmap_is_page_aligned(v->range.start | v->range.end | v->offset) ||
 		    v->range.start < at || v->range.start >= v->range.end ||
 		    v->range.end > ar.end || (v->fork_child && !v->anon_vma) ||
+		    (v->anon_name && (v->identity || v->mappable) && !v->shared_anonymous) ||
+		    (v->shared_anonymous && !v->identity) ||
 		    (v->mappable &&
 		     __builtin_add_overflow(v->offset, v->range.end - v->range.start, &length)))
 			return false;
@@ -38,6 +42,7 @@ static struct vma import(const struct memmap_vma *v)
 		.anon_vma = v->anon_vma,
 		.fork_child = v->fork_child,
 		.huge_aligned = v->huge_aligned,
+		.shared_anonymous = v->shared_anonymous,
 	};
 }
 
@@ -59,32 +64,78 @@ static int add_mappings(struct memmap_mm *mm, const struct memmap_vma *vmas, siz
 	return 0;
 }
 
+/* The first half of replacing, which may fail: room, and everybody told. */
+static int prepare(struct memmap_mm *mm, const struct mm_unmap *unmap,
+		   const struct memmap_vma *vmas, size_t nr_vmas)
+{
+	int err = vma_set_reserve(&mm->vmas, MM_UNMAP_RESERVE + nr_vmas);
+	if (!err)
+		err = mm_unmap_tell(mm, unmap);
+	if (err)
+		return err;
+	err = add_mappings(mm, vmas, nr_vmas);
+	if (err)
+		mm_unmap_untell(mm, unmap);
+	return err;
+}
+
+/* Copies of the VMAs' names, one after the other in the array `*names`, which may be NULL. */
+static int copy_names(struct memmap_mm *mm, const struct memmap_vma *vmas, size_t nr_vmas,
+		      struct anon_name ***names)
+{
+	size_t nr_names = 0;
+	*names = NULL;
+	for (size_t i = 0; i < nr_vmas; i++)
+		nr_names += vmas[i].anon_name != NULL;
+	if (nr_names == 0)
+		return 0;
+	struct anon_name **all = memmap_allocate(mm->allocator, nr_vmas * sizeof(*all),
+						 _Alignof(struct anon_name *));
+	if (!all)
+		return -ENOMEM;
+	*names = all;
+	memset(all, 0, nr_vmas * sizeof(*all));
+	for (size_t i = 0; i < nr_vmas; i++) {
+		if (vmas[i].anon_name && !(all[i] = anon_name_create(mm, vmas[i].anon_name)))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Free the array, and the names too that no VMA has got. */
+static void release_names(struct memmap_mm *mm, struct anon_name **names, size_t nr_vmas)
+{
+	for (size_t i = 0; names && i < nr_vmas; i++)
+		anon_name_dec_ref(mm, names[i]);
+	memmap_deallocate(mm->allocator, names, nr_vmas * sizeof(*names));
+}
+
 int memmap_mm_replace(struct memmap_mm *mm, struct memmap_addr_range ar,
 		      const struct memmap_vma *vmas, size_t nr_vmas)
 {
 	if (!is_acceptable(mm, ar, vmas, nr_vmas))
 		return -EINVAL;
-	int err = vma_set_reserve(&mm->vmas, MM_UNMAP_RESERVE + nr_vmas);
-	if (err || ar.start == ar.end)
-		return err;
+	if (ar.start == ar.end)
+		return 0;
 	struct mm_unmap unmap = {.range = ar, .nr_vmas = mm->nr_vmas};
-	err = mm_unmap_tell(mm, &unmap);
+	struct anon_name **names;
+	int err = copy_names(mm, vmas, nr_vmas, &names);
+	if (!err)
+		err = prepare(mm, &unmap, vmas, nr_vmas);
 	if (err)
-		return err;
-	err = add_mappings(mm, vmas, nr_vmas);
-	if (err) {
-		mm_unmap_untell(mm, &unmap);
-		return err;
-	}
+		goto out;
 
 	mm_unmap_commit(mm, &unmap);
 	for (size_t i = 0; i < nr_vmas; i++) {
 		struct vma v = import(&vmas[i]);
-		if (v.identity)
-			memmap_mapping_identity_inc_ref(v.identity);
+		if (names)
+			v.anon_name = names[i];
+		vma_inc_ref(&v);
 		if (v.anon_vma > mm->last_anon_vma)
 			mm->last_anon_vma = v.anon_vma;
 		(void)mm_insert(mm, vmas[i].range, &v);
 	}
-	return 0;
+out:
+	release_names(mm, names, nr_vmas);
+	return err;
 }

@@ -37,6 +37,12 @@ static int verify_vma(const struct memmap_mm *mm, struct vma_iterator it)
 	if (v->fork_child && !v->anon_vma)
 		return broken("VMA at 0x%" PRIx64 " inherited no anonymous pages over a fork",
 			      start);
+	if (v->anon_name && (v->identity || v->mappable) && !v->shared_anonymous)
+		return broken("VMA at 0x%" PRIx64 " of a file has a name of its own", start);
+	if (v->shared_anonymous && !v->identity)
+		return broken("VMA at 0x%" PRIx64
+			      " is of shared anonymous memory that is not there",
+			      start);
 	if (v->identity && !v->mappable)
 		return broken("VMA at 0x%" PRIx64 " has an identity but no Mappable", start);
 	if ((v->flags & MEMMAP_VM_SHARED) && !v->mappable)

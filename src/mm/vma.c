@@ -7,7 +7,7 @@
  * the work: a split beyond max_map_count.
  *
  * Invariants kept by every function: the counts of the address space agree with its VMAs, and each
- * VMA holds one reference to its identity.
+ * VMA holds one reference to its identity and one to the name it was given.
  */
 #include "internal.h"
 
@@ -18,9 +18,15 @@ int vma_split_value(struct memmap_addr_range r, struct vma *v, uint64_t at, stru
 	*first = whole;
 	*second = whole;
 	second->offset += at - r.start;
-	if (whole.identity)
-		memmap_mapping_identity_inc_ref(whole.identity);
+	vma_inc_ref(&whole);
 	return 0;
+}
+
+void vma_inc_ref(const struct vma *v)
+{
+	if (v->identity)
+		memmap_mapping_identity_inc_ref(v->identity);
+	anon_name_inc_ref(v->anon_name);
 }
 
 struct memmap_vma vma_export(struct vma_iterator it)
@@ -33,9 +39,11 @@ struct memmap_vma vma_export(struct vma_iterator it)
 		.mappable = v->mappable,
 		.offset = v->offset,
 		.name = v->name,
+		.anon_name = v->anon_name ? v->anon_name->text : NULL,
 		.anon_vma = v->anon_vma,
 		.fork_child = v->fork_child,
 		.huge_aligned = v->huge_aligned,
+		.shared_anonymous = v->shared_anonymous,
 	};
 }
 
@@ -44,10 +52,11 @@ bool vma_is_whole(const struct memmap_mm *mm, const struct vma *v)
 	return v->name && !mm_owns_name(mm, v->name);
 }
 
-static void drop_reference(struct memmap_mm *mm, const struct vma *v)
+static void drop_references(struct memmap_mm *mm, const struct vma *v)
 {
 	if (v->identity)
 		memmap_mapping_identity_dec_ref(v->identity, mm->context);
+	anon_name_dec_ref(mm, v->anon_name);
 }
 
 struct vma_iterator mm_insert(struct memmap_mm *mm, struct memmap_addr_range range,
@@ -71,7 +80,7 @@ struct vma_gap_iterator mm_remove(struct memmap_mm *mm, struct vma_iterator it)
 	struct vma_gap_iterator gap = vma_set_take(&mm->vmas, it, &v);
 	mm->nr_vmas--;
 	mm_count(mm, v.flags, pages, -1);
-	drop_reference(mm, &v);
+	drop_references(mm, &v);
 	return gap;
 }
 
@@ -95,7 +104,7 @@ void mm_split(struct memmap_mm *mm, struct vma_iterator it, uint64_t at, struct 
 static bool alike(const struct vma *a, const struct vma *b)
 {
 	return !((a->flags ^ b->flags) & ~VM_STICKY) && a->identity == b->identity &&
-	       a->name == b->name;
+	       a->name == b->name && anon_name_equal(a->anon_name, b->anon_name);
 }
 
 /* Have both VMAs anonymous pages, with different owners? Asks no more than it must. */
@@ -176,7 +185,7 @@ static struct vma_gap_iterator swallow(struct memmap_mm *mm, struct vma_iterator
 	struct vma v;
 	struct vma_gap_iterator gap = vma_set_take(&mm->vmas, it, &v);
 	mm->nr_vmas--;
-	drop_reference(mm, &v);
+	drop_references(mm, &v);
 	return gap;
 }
 
@@ -228,8 +237,8 @@ struct vma_iterator mm_merge_new(struct memmap_mm *mm, const struct vma_merge *m
 
 /*
  * Give the range, a part of m->middle, to its neighbours, if Linux would
- * (vma_merge_existing_range()). m->value has the flags that it shall have, and the offset of the
- * range. Terminal: nothing has changed.
+ * (vma_merge_existing_range()). m->value has the flags and the name that it shall have, and the
+ * offset of the range. Terminal: nothing has changed.
  */
 static struct vma_iterator merge_existing(struct memmap_mm *mm, const struct vma_merge *m)
 {
@@ -299,11 +308,11 @@ static struct vma_iterator merge_existing(struct memmap_mm *mm, const struct vma
 	return right;
 }
 
-int mm_modify_flags(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
-		    uint64_t flags, struct vma_iterator *out)
+/* Give `r` the flags and the name of `to`: mm_modify_flags() and mm_modify_anon_name(). */
+static int modify(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
+		  const struct vma *to, struct vma_iterator *out)
 {
-	struct vma_merge m = {.range = r, .value = *vma_iterator_value_ptr(it), .middle = it};
-	m.value.flags = flags;
+	struct vma_merge m = {.range = r, .value = *to, .middle = it};
 	m.value.offset = vma_offset_at(it, r.start);
 	struct vma_iterator merged = merge_existing(mm, &m);
 	if (vma_iterator_ok(merged)) {
@@ -332,10 +341,31 @@ int mm_modify_flags(struct memmap_mm *mm, struct vma_iterator it, struct memmap_
 	}
 	struct vma *v = vma_iterator_value_ptr(it);
 	mm_count(mm, v->flags, range_pages(r), -1);
-	v->flags = flags;
+	v->flags = to->flags;
 	mm_count(mm, v->flags, range_pages(r), 1);
+	if (v->anon_name != to->anon_name) {
+		anon_name_inc_ref(to->anon_name);
+		anon_name_dec_ref(mm, v->anon_name);
+		v->anon_name = to->anon_name;
+	}
 	*out = it;
 	return 0;
+}
+
+int mm_modify_flags(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
+		    uint64_t flags, struct vma_iterator *out)
+{
+	struct vma to = *vma_iterator_value_ptr(it);
+	to.flags = flags;
+	return modify(mm, it, r, &to, out);
+}
+
+int mm_modify_anon_name(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
+			struct anon_name *name, struct vma_iterator *out)
+{
+	struct vma to = *vma_iterator_value_ptr(it);
+	to.anon_name = name;
+	return modify(mm, it, r, &to, out);
 }
 
 /*
