@@ -25,8 +25,8 @@ refused "unknown option '--dance'" trace --dance -- touch ran
 refused "unknown option '-x'" trace -x -- touch ran
 refused "unknown option '-x'" trace -qx -- touch ran
 refused "unknown option '--strict=yes'" trace --strict=yes -- touch ran
-refused "needs a file name" trace --report
-refused "needs a file name" trace -p
+refused "needs a value" trace --report
+refused "needs a value" trace -p
 refused "the report './no/where' cannot be written: No such file" trace -r ./no/where -- touch ran
 refused "the report '.' cannot be written: Is a directory" trace -r . -- touch ran
 refused "the report '' cannot be written" trace --report= -- touch ran

@@ -21,6 +21,7 @@
 #include <memmap/mm.h>
 
 #include "history_data.h"
+#include "vma_kind.h"
 
 enum {
 	DEFAULT_MAX_REGIONS = 100000,
@@ -474,19 +475,6 @@ static int gather(struct history *h, const struct history_source *source,
 	return 0;
 }
 
-/* Is it the name of a shared library: does ".so" stand at its end, or before a version? */
-static bool is_library_name(const char *name)
-{
-	const char *base = strrchr(name, '/');
-	for (const char *so = strstr(base ? base : name, ".so"); so; so = strstr(so + 1, ".so")) {
-		const char *after = so + strlen(".so");
-		if (after[0] == '\0' || after[0] == ' ' ||
-		    (after[0] == '.' && after[1] >= '0' && after[1] <= '9'))
-			return true;
-	}
-	return false;
-}
-
 /* What a new region is called and coloured as; `below` is what lies right below it, or NULL. */
 static int name_region(struct history *h, const struct history_space *space,
 		       const struct history_source *source, const struct history_vma *vma,
@@ -503,7 +491,7 @@ static int name_region(struct history *h, const struct history_space *space,
 	if (vma->kind == HISTORY_FILE) {
 		if (region->name == space->program && region->name != HISTORY_NOBODY)
 			region->kind = HISTORY_PROGRAM;
-		else if (is_library_name(name) || vma->flags & MEMMAP_VM_EXEC)
+		else if (vma_is_library_name(name) || vma->flags & MEMMAP_VM_EXEC)
 			region->kind = HISTORY_LIBRARY;
 	} else if (vma->kind == HISTORY_ANONYMOUS && below &&
 		   below->range.end == vma->range.start && below->flags & MEMMAP_VM_WRITE &&

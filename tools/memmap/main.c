@@ -2,9 +2,9 @@
 /*
  * The `memmap` command: which of its commands is meant.
  */
-#include <stdio.h>
 #include <string.h>
 
+#include "maps.h"
 #include "options.h"
 #include "trace.h"
 
@@ -12,14 +12,26 @@ static const char usage[] =
 	"Usage: memmap COMMAND [ARG]...\n"
 	"\n"
 	"  trace   run a program and check the model of its address space against the kernel\n"
+	"  maps    show an address space, or what has changed from one to another\n"
 	"\n"
 	"'memmap COMMAND --help' tells more; 'memmap --version' prints the version.\n";
 
-static int print(const char *text)
+static int trace(int argc, char **argv)
 {
-	fputs(text, stdout);
-	return fflush(stdout) ? EXIT_MEMMAP_FAILED : 0;
+	struct trace_options options;
+	int status;
+	if (!options_parse_trace(argc, argv, &options, &status))
+		return status;
+	return trace_command(&options);
 }
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv); /* argv[0] is the name */
+} commands[] = {
+	{"trace", trace},
+	{"maps", maps_command},
+};
 
 int main(int argc, char **argv)
 {
@@ -29,16 +41,12 @@ int main(int argc, char **argv)
 	}
 	const char *word = argv[1];
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
-		return print(usage);
+		return options_print(usage);
 	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
-		return print("memmap " MEMMAP_VERSION "\n");
-	if (strcmp(word, "trace") == 0) {
-		struct trace_options options;
-		int status;
-		if (!options_parse_trace(argc - 1, argv + 1, &options, &status))
-			return status;
-		return trace_command(&options);
-	}
+		return options_print("memmap " MEMMAP_VERSION "\n");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(word, commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
 	error_line("unknown %s '%s'; see 'memmap --help'", word[0] == '-' ? "option" : "command",
 		   word);
 	return EXIT_MEMMAP_FAILED;

@@ -38,16 +38,21 @@ void error_line(const char *format, ...)
 	va_end(args);
 }
 
-/* The word of the command line that getopt_long() refused. */
-static void refuse(char **argv, int result, int before)
+void options_refuse(const char *command, char **argv, int result, int before)
 {
 	const char *word = argv[before];
 	if (result == ':')
-		error_line("option '%s' needs a file name; see 'memmap trace --help'", word);
+		error_line("option '%s' needs a value; see 'memmap %s --help'", word, command);
 	else if (optopt && !(word[0] == '-' && word[1] == '-'))
-		error_line("unknown option '-%c'; see 'memmap trace --help'", optopt);
+		error_line("unknown option '-%c'; see 'memmap %s --help'", optopt, command);
 	else
-		error_line("unknown option '%s'; see 'memmap trace --help'", word);
+		error_line("unknown option '%s'; see 'memmap %s --help'", word, command);
+}
+
+int options_print(const char *text)
+{
+	fputs(text, stdout);
+	return fflush(stdout) ? EXIT_MEMMAP_FAILED : 0;
 }
 
 bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *status)
@@ -84,15 +89,13 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 			out->plot_path = optarg;
 			break;
 		case 'h':
-			fputs(usage, stdout);
-			*status = fflush(stdout) ? EXIT_MEMMAP_FAILED : 0;
+			*status = options_print(usage);
 			return false;
 		case 'V':
-			printf("memmap %s\n", MEMMAP_VERSION);
-			*status = fflush(stdout) ? EXIT_MEMMAP_FAILED : 0;
+			*status = options_print("memmap " MEMMAP_VERSION "\n");
 			return false;
 		default:
-			refuse(argv, c, before);
+			options_refuse("trace", argv, c, before);
 			return false;
 		}
 	}

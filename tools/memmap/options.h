@@ -23,6 +23,15 @@ struct trace_options {
  */
 bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *status);
 
+/**
+ * Say which word of the command line getopt_long() has refused: `result` is what it returned,
+ * `before` was optind before the call.
+ */
+void options_refuse(const char *command, char **argv, int result, int before);
+
+/** Print a help text. Returns the exit status. */
+int options_print(const char *text);
+
 /** Print a one-line error on stderr: "memmap: ...". */
 void error_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
