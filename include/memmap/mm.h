@@ -390,6 +390,10 @@ MEMMAP_API void memmap_text_release(struct memmap_text *text);
  */
 MEMMAP_API int memmap_mm_print_maps(const struct memmap_mm *mm, struct memmap_text *text);
 
+/** As memmap_mm_print_maps(), of those VMAs alone that `ar` touches; they are printed whole. */
+MEMMAP_API int memmap_mm_print_maps_range(const struct memmap_mm *mm, struct memmap_addr_range ar,
+					  struct memmap_text *text);
+
 /**
  * Put exactly these VMAs into `ar`, in place of whatever was there: no checks of limits, no merging.
  *

@@ -242,15 +242,23 @@ static bool append_vsyscall(struct memmap_text *text)
 	return true;
 }
 
-int memmap_mm_print_maps(const struct memmap_mm *mm, struct memmap_text *text)
+#define VSYSCALL_START UINT64_C(0xffffffffff600000)
+#define VSYSCALL_END   UINT64_C(0xffffffffff601000)
+
+int memmap_mm_print_maps_range(const struct memmap_mm *mm, struct memmap_addr_range ar,
+			       struct memmap_text *text)
 {
 	text->length = 0;
-	for (struct vma_iterator it = vma_set_first_segment(&mm->vmas); vma_iterator_ok(it);
+	for (struct vma_iterator it = vma_set_lower_bound_segment(&mm->vmas, ar.start);
+	     vma_iterator_ok(it) && vma_iterator_start(it) < ar.end;
 	     it = vma_iterator_next_segment(it)) {
 		if (!append_vma(mm, text, it))
 			goto out_of_memory;
 	}
-	if ((mm->layout.vsyscall && !append_vsyscall(text)) || !text_reserve(text, 1))
+	if (mm->layout.vsyscall && ar.start < VSYSCALL_END && ar.end > VSYSCALL_START &&
+	    !append_vsyscall(text))
+		goto out_of_memory;
+	if (!text_reserve(text, 1))
 		goto out_of_memory;
 	text->data[text->length] = '\0';
 	return 0;
@@ -258,4 +266,10 @@ int memmap_mm_print_maps(const struct memmap_mm *mm, struct memmap_text *text)
 out_of_memory:
 	text->length = 0;
 	return -ENOMEM;
+}
+
+int memmap_mm_print_maps(const struct memmap_mm *mm, struct memmap_text *text)
+{
+	const struct memmap_addr_range everywhere = {0, UINT64_MAX};
+	return memmap_mm_print_maps_range(mm, everywhere, text);
 }

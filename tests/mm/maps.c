@@ -65,6 +65,39 @@ static void test_fields(void **state)
 	test_file_destroy(&c);
 }
 
+static void assert_maps_range(const struct memmap_mm *mm, uint64_t start, uint64_t end,
+			      const char *expected)
+{
+	struct memmap_text text = {0};
+	const struct memmap_addr_range range = {start, end};
+	assert_int_equal(memmap_mm_print_maps_range(mm, range, &text), 0);
+	assert_string_equal(text.data, expected);
+	memmap_text_release(&text);
+}
+
+static void test_range(void **state)
+{
+	(void)state;
+	static const char first[] = "00010000-00014000 rw-p 00000000 00:00 0 \n";
+	static const char second[] = "00020000-00021000 rw-p 00000000 00:00 0 \n";
+	struct memmap_mm *mm = small_mm();
+	map_anon(mm, 0x10000, 4 * K, RW, FIXED);
+	map_anon(mm, 0x20000, K, RW, FIXED);
+	assert_maps_range(mm, 0, 0x10000, "");
+	assert_maps_range(mm, 0, 0x10001, first);
+	assert_maps_range(mm, 0x13fff, 0x20000, first);
+	assert_maps_range(mm, 0x14000, 0x20000, "");
+	assert_maps_range(mm, 0x14000, 0x20001, second);
+	struct memmap_mm_layout layout = memmap_mm_get_layout(mm);
+	layout.vsyscall = true;
+	assert_int_equal(memmap_mm_set_layout(mm, &layout), 0);
+	assert_maps_range(mm, 0x20000, 0xffffffffff600000, second);
+	assert_maps_range(mm, 0xffffffffff600fff, UINT64_MAX,
+			  "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                 "
+			  " [vsyscall]\n");
+	memmap_mm_release(mm);
+}
+
 static void test_heap_and_stack(void **state)
 {
 	(void)state;
@@ -216,9 +249,10 @@ static void test_own_maps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),          cmocka_unit_test(test_fields),
-		cmocka_unit_test(test_heap_and_stack), cmocka_unit_test(test_long_names),
-		cmocka_unit_test(test_special_names),  cmocka_unit_test(test_own_maps),
+		cmocka_unit_test(test_empty),      cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_range),      cmocka_unit_test(test_heap_and_stack),
+		cmocka_unit_test(test_long_names), cmocka_unit_test(test_special_names),
+		cmocka_unit_test(test_own_maps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
