@@ -11,7 +11,7 @@
  *
  * Formatted by hand: a tracer prints this after every call that it watches.
  */
-#include "internal.h"
+#include "text.h"
 
 #include <endian.h>
 #include <string.h>
@@ -26,8 +26,7 @@ void memmap_text_release(struct memmap_text *text)
 	*text = (struct memmap_text){0};
 }
 
-/* Make room for `more` bytes behind what is there. */
-static bool text_reserve(struct memmap_text *text, size_t more)
+bool text_reserve(struct memmap_text *text, size_t more)
 {
 	if (text->capacity - text->length >= more)
 		return true;
@@ -95,12 +94,11 @@ static char *put_padding(char *p, const char *line)
 }
 
 /* Everything before the name. */
-static char *put_fields(char *p, struct vma_iterator it)
+static char *put_fields(char *p, const struct memmap_vma *v)
 {
-	const struct vma *v = vma_iterator_value_ptr(it);
-	p = put_hex(p, vma_iterator_start(it), 8);
+	p = put_hex(p, v->range.start, 8);
 	*p++ = '-';
-	p = put_hex(p, vma_iterator_end(it), 8);
+	p = put_hex(p, v->range.end, 8);
 	*p++ = ' ';
 	*p++ = v->flags & MEMMAP_VM_READ ? 'r' : '-';
 	*p++ = v->flags & MEMMAP_VM_WRITE ? 'w' : '-';
@@ -125,29 +123,27 @@ static char *put_fields(char *p, struct vma_iterator it)
  * The name of a VMA, but for that of a file; NULL: it has none. One that the program gave stands
  * between `*before` and `*after`.
  */
-static const char *plain_name(const struct memmap_mm *mm, struct vma_iterator it,
+static const char *plain_name(const struct memmap_mm *mm, const struct memmap_vma *v,
 			      const char **before, const char **after)
 {
 	const struct memmap_mm_layout *l = &mm->layout;
-	const struct vma *v = vma_iterator_value_ptr(it);
-	uint64_t start = vma_iterator_start(it), end = vma_iterator_end(it);
 	*before = *after = "";
 	if (v->name)
 		return v->name;
 	if (v->identity) {
 		*before = "[anon_shmem:";
 		*after = "]";
-		return v->anon_name->text;
+		return v->anon_name;
 	}
-	if (start < l->brk && end > l->start_brk)
+	if (v->range.start < l->brk && v->range.end > l->start_brk)
 		return "[heap]";
-	if (start <= l->start_stack && end >= l->start_stack)
+	if (v->range.start <= l->start_stack && v->range.end >= l->start_stack)
 		return "[stack]";
 	if (!v->anon_name)
 		return NULL;
 	*before = "[anon:";
 	*after = "]";
-	return v->anon_name->text;
+	return v->anon_name;
 }
 
 /* Newlines in the `length` bytes at `p` become \012, for which there is room. Returns the length.
@@ -193,7 +189,7 @@ static bool append_file_name(const struct memmap_mm *mm, struct memmap_text *tex
 	return true;
 }
 
-static bool append(struct memmap_text *text, const char *string)
+bool text_append(struct memmap_text *text, const char *string)
 {
 	size_t length = strlen(string);
 	if (!text_reserve(text, length))
@@ -203,13 +199,13 @@ static bool append(struct memmap_text *text, const char *string)
 	return true;
 }
 
-static bool append_vma(const struct memmap_mm *mm, struct memmap_text *text, struct vma_iterator it)
+bool text_append_vma(const struct memmap_mm *mm, struct memmap_text *text,
+		     const struct memmap_vma *v)
 {
 	if (!text_reserve(text, FIXED_PART))
 		return false;
-	struct vma *v = vma_iterator_value_ptr(it);
 	char *line = text->data + text->length;
-	char *p = put_fields(line, it);
+	char *p = put_fields(line, v);
 	if (v->identity && !v->name && !v->anon_name) {
 		p = put_padding(p, line);
 		text->length = (size_t)(p - text->data);
@@ -217,11 +213,12 @@ static bool append_vma(const struct memmap_mm *mm, struct memmap_text *text, str
 			return false;
 	} else {
 		const char *before, *after;
-		const char *name = plain_name(mm, it, &before, &after);
+		const char *name = plain_name(mm, v, &before, &after);
 		if (name)
 			p = put_padding(p, line);
 		text->length = (size_t)(p - text->data);
-		if (name && !(append(text, before) && append(text, name) && append(text, after)))
+		if (name && !(text_append(text, before) && text_append(text, name) &&
+			      text_append(text, after)))
 			return false;
 	}
 	if (!text_reserve(text, 1))
@@ -230,7 +227,7 @@ static bool append_vma(const struct memmap_mm *mm, struct memmap_text *text, str
 	return true;
 }
 
-static bool append_vsyscall(struct memmap_text *text)
+bool text_append_vsyscall(struct memmap_text *text)
 {
 	if (!text_reserve(text, FIXED_PART))
 		return false;
@@ -252,11 +249,12 @@ int memmap_mm_print_maps_range(const struct memmap_mm *mm, struct memmap_addr_ra
 	for (struct vma_iterator it = vma_set_lower_bound_segment(&mm->vmas, ar.start);
 	     vma_iterator_ok(it) && vma_iterator_start(it) < ar.end;
 	     it = vma_iterator_next_segment(it)) {
-		if (!append_vma(mm, text, it))
+		const struct memmap_vma vma = vma_export(it);
+		if (!text_append_vma(mm, text, &vma))
 			goto out_of_memory;
 	}
 	if (mm->layout.vsyscall && ar.start < VSYSCALL_END && ar.end > VSYSCALL_START &&
-	    !append_vsyscall(text))
+	    !text_append_vsyscall(text))
 		goto out_of_memory;
 	if (!text_reserve(text, 1))
 		goto out_of_memory;
