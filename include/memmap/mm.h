@@ -106,7 +106,11 @@ struct memmap_vma {
 
 /* Where things go. memmap_mm_layout_default() fills in x86-64 Linux's values without randomisation. */
 struct memmap_mm_layout {
-	uint64_t min_addr;         /* vm.mmap_min_addr, rounded up to a page */
+	uint64_t min_addr;         /* where hints and searches begin: the greater of
+	                              vm.mmap_min_addr and CONFIG_LSM_MMAP_MIN_ADDR,
+	                              rounded up to a page */
+	uint64_t min_fixed_addr;   /* vm.mmap_min_addr: below it a fixed address needs
+	                              cap_sys_rawio */
 	uint64_t task_size;        /* the end of user addresses: 0x7ffffffff000 */
 	uint64_t mmap_base;        /* where the top-down search begins */
 	uint64_t mmap_legacy_base; /* where the bottom-up search begins */
@@ -129,7 +133,7 @@ struct memmap_mm_limits {
 	uint64_t overcommit_pages; /* the most pages that may be accounted: by one request when it
 	                              is 0 (all of RAM and swap), in all when it is 2 */
 	bool cap_ipc_lock;         /* may lock beyond `memlock` */
-	bool cap_sys_rawio;        /* may map below min_addr */
+	bool cap_sys_rawio;        /* may map below min_fixed_addr */
 	bool read_implies_exec;    /* personality(READ_IMPLIES_EXEC) */
 	int huge_pages;            /* transparent huge pages: 0 never, 1 where advised, 2 always.
 	                              Reading one makes a VMA's memory anonymous */

@@ -30,6 +30,7 @@ void memmap_mm_layout_default(struct memmap_mm_layout *layout)
 {
 	*layout = (struct memmap_mm_layout){
 		.min_addr = UINT64_C(0x10000),
+		.min_fixed_addr = UINT64_C(0x10000),
 		.task_size = UINT64_C(0x7ffffffff000),
 		/* The stack may have 128 MiB. */
 		.mmap_base = UINT64_C(0x7ffff7fff000),

@@ -227,7 +227,7 @@ int mm_get_unmapped_area(struct memmap_mm *mm, const struct mm_placement *p, uin
 		return -ENOMEM;
 	if (!memmap_is_page_aligned(found))
 		return -EINVAL;
-	if (found < l->min_addr && !mm->limits.cap_sys_rawio)
+	if (found < l->min_fixed_addr && !mm->limits.cap_sys_rawio)
 		return -EPERM;
 	*addr = found;
 	return 0;

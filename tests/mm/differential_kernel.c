@@ -569,6 +569,7 @@ static int read_layout(struct kernel *kernel, bool bottom_up)
 
 	memmap_mm_layout_default(layout);
 	if (read_stat(kernel->process[0].pid, layout) ||
+	    read_number("/proc/sys/vm/mmap_min_addr", &layout->min_fixed_addr) ||
 	    probe_min_addr(kernel, &layout->min_addr) || kernel_read_maps(kernel, 0))
 		return -1;
 	layout->brk = layout->start_brk;

@@ -48,6 +48,14 @@ static void test_errors_of_arguments(void **state)
 	assert_int_equal(map_anon(mm, 0xf000, K, RW, FIXED), -EPERM);
 	assert_int_equal(map_anon(mm, 0, K, RW, FIXED), -EPERM);
 	assert_int_equal(map_anon(mm, 0x10000, K, RW, FIXED), 0x10000);
+	/* The two lowest addresses may differ. */
+	struct memmap_mm_layout layout = memmap_mm_get_layout(mm);
+	layout.min_fixed_addr = 0x8000;
+	assert_int_equal(memmap_mm_set_layout(mm, &layout), 0);
+	assert_int_equal(map_anon(mm, 0x7000, K, RW, FIXED), -EPERM);
+	assert_int_equal(map_anon(mm, 0x8000, K, RW, FIXED), 0x8000);
+	assert_int_equal(memmap_mm_sys_munmap(mm, 0x8000, 0x9000), 0);
+	assert_int_equal(map_anon(mm, 0x9000, K, RW, ANON), 0x10000);
 	struct memmap_mm_limits limits = memmap_mm_get_limits(mm);
 	limits.cap_sys_rawio = true;
 	memmap_mm_set_limits(mm, &limits);

@@ -26,12 +26,12 @@ refused "unknown option '-x'" trace -x -- touch ran
 refused "unknown option '-x'" trace -qx -- touch ran
 refused "unknown option '--strict=yes'" trace --strict=yes -- touch ran
 refused "needs a value" trace --report
-refused "needs a value" trace -p
+refused "needs a value" trace --plot
 refused "the report './no/where' cannot be written: No such file" trace -r ./no/where -- touch ran
 refused "the report '.' cannot be written: Is a directory" trace -r . -- touch ran
 refused "the report '' cannot be written" trace --report= -- touch ran
-refused "the plot '/proc/x' cannot be written" trace -p /proc/x -- touch ran
-refused "cannot both be 'same'" trace -r same -p same -- touch ran
+refused "the plot '/proc/x' cannot be written" trace --plot=/proc/x -- touch ran
+refused "cannot both be 'same'" trace -r same --plot=same -- touch ran
 [ -z "$(ls | grep -v -e '^out$' -e '^err$')" ] || fail "something was left behind: $(ls)"
 
 # Options after the command are the command's.

@@ -6,7 +6,7 @@ can_trace
 
 echo old > report.json
 ln -s report.json link.json
-status 0 "$MEMMAP" trace -q -r report.json -p plot.svg -- sh -c 'cat report.json; ls'
+status 0 "$MEMMAP" trace -q -r report.json --plot=plot.svg -- sh -c 'cat report.json; ls'
 grep -q '^old$' out || fail "the report was touched before the end"
 "$CHECK_REPORT" report.json || fail "the report"
 grep -q '</svg>' plot.svg || fail "the plot"
@@ -17,14 +17,14 @@ grep -q '</svg>' plot.svg || fail "the plot"
 "$CHECK_REPORT" piped.json || fail "the report through a pipe"
 # Nothing is written when the program cannot be started.
 rm -f report.json plot.svg
-status 127 "$MEMMAP" trace -q -r report.json -p plot.svg -- no-such-command
+status 127 "$MEMMAP" trace -q -r report.json --plot=plot.svg -- no-such-command
 [ -z "$(ls | grep -e report -e plot)" ] || fail "left behind: $(ls)"
 # A disk that is full.
 if [ -e /dev/full ]; then
 	status 125 "$MEMMAP" trace -q -r /dev/full -- true
 	grep -q "^memmap: the report '/dev/full' could not be written: No space" err ||
 		fail "a full disk: $(cat err)"
-	status 125 "$MEMMAP" trace -q -p /dev/full -- true
+	status 125 "$MEMMAP" trace -q --plot=/dev/full -- true
 fi
 # Names that are no UTF-8.
 cp "$EXERCISE" $'exercise\xff'

@@ -23,7 +23,7 @@ VARIABLE='a b' "$MEMMAP" trace -q -- sh -c 'echo "$VARIABLE|$1|$2"' name 'x y' '
 # No descriptor of memmap's is left open in the program: the same ones as without it.
 list='for fd in /proc/self/fd/*; do echo "${fd##*/}"; done'
 sh -c "$list" > alone
-"$MEMMAP" trace -q -r report.json -p plot.svg -- sh -c "$list" > beside
+"$MEMMAP" trace -q -r report.json --plot=plot.svg -- sh -c "$list" > beside
 cmp alone beside || fail "descriptors: $(tr '\n' ' ' < beside)"
 # Nor a limit changed, nor a signal ignored.
 for file in limits status; do

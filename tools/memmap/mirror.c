@@ -212,10 +212,12 @@ static bool depends_on_growth(const struct thread *thread)
 }
 
 /* Could a VMA have anonymous pages that the model has not been told of? */
-static bool is_open(const struct memmap_vma *vma)
+static bool is_open(const struct trace *trace, const struct memmap_vma *vma)
 {
 	const uint64_t written = MEMMAP_VM_WRITE | MEMMAP_VM_ACCOUNT | MEMMAP_VM_NORESERVE;
-	return vma->anon_vma == 0 && !(vma->flags & MEMMAP_VM_MAYSHARE) && (vma->flags & written);
+	if (vma->anon_vma != 0 || (vma->flags & MEMMAP_VM_MAYSHARE) || vma->name)
+		return false;
+	return (vma->flags & written) || (trace->machine.no_zero_page && !vma->identity);
 }
 
 /*
@@ -223,7 +225,8 @@ static bool is_open(const struct memmap_vma *vma)
  * in those beside them. They decide which VMAs may merge from now on; once pages are gone, or
  * neighbours are no longer side by side, the kernel cannot be asked any more.
  */
-static void settle_anonymous(struct space *space, uint64_t addr, uint64_t length)
+static void settle_anonymous(const struct trace *trace, struct space *space, uint64_t addr,
+			     uint64_t length)
 {
 	struct memmap_vma vma;
 	struct memmap_addr_range range;
@@ -235,34 +238,34 @@ static void settle_anonymous(struct space *space, uint64_t addr, uint64_t length
 	for (uint64_t at = range.start;
 	     memmap_mm_find_vma(space->mm, at, &vma) && vma.range.start <= range.end;
 	     at = vma.range.end)
-		if (is_open(&vma) && space_has_anonymous(space, vma.range))
+		if (is_open(trace, &vma) && space_has_anonymous(space, vma.range))
 			memmap_mm_note_anonymous(space->mm, vma.range);
 }
 
-static void settle_call(const struct thread *thread)
+static void settle_call(const struct trace *trace, const struct thread *thread)
 {
 	const uint64_t *args = thread->call.args;
 	struct space *space = thread->process->space;
 	switch (thread->id) {
 	case CALL_MMAP:
 		if (args[3] & MAP_FIXED)
-			settle_anonymous(space, args[0], args[1]);
+			settle_anonymous(trace, space, args[0], args[1]);
 		break;
 	case CALL_MUNMAP:
 	case CALL_MPROTECT:
 	case CALL_PKEY_MPROTECT:
 	case CALL_MADVISE:
-		settle_anonymous(space, args[0], args[1]);
+		settle_anonymous(trace, space, args[0], args[1]);
 		break;
 	case CALL_MREMAP:
-		settle_anonymous(space, args[0], args[1]);
+		settle_anonymous(trace, space, args[0], args[1]);
 		if (args[3] & MREMAP_FIXED)
-			settle_anonymous(space, args[4], args[2]);
+			settle_anonymous(trace, space, args[4], args[2]);
 		break;
 	case CALL_BRK: {
 		const struct memmap_mm_layout layout = memmap_mm_get_layout(space->mm);
 		if (args[0] >= layout.start_brk && args[0] < layout.brk)
-			settle_anonymous(space, args[0], layout.brk - args[0]);
+			settle_anonymous(trace, space, args[0], layout.brk - args[0]);
 		break;
 	}
 	default:
@@ -351,7 +354,7 @@ void mirror_entry(struct trace *trace, struct thread *thread)
 	process_use_limits(thread->process);
 	if (depends_on_growth(thread) && check_capture(thread->process->space))
 		check_growth(trace, thread->process->space);
-	settle_call(thread);
+	settle_call(trace, thread);
 	thread->mode = make_call(trace, thread);
 }
 

@@ -12,6 +12,9 @@
 
 #include "trace.h"
 
+/* Options that have no letter. */
+enum { OPTION_PLOT = 256 };
+
 static const char usage[] =
 	"Usage: memmap trace [OPTION]... [--] COMMAND [ARG]...\n"
 	"Run COMMAND, mirror its memory system calls into a model of its address space, and\n"
@@ -19,7 +22,7 @@ static const char usage[] =
 	"\n"
 	"  -s, --strict         exit with 3 when any difference was found\n"
 	"  -r, --report=FILE    write what was found to FILE, as JSON\n"
-	"  -p, --plot=FILE      draw the address space over time to FILE, as SVG\n"
+	"      --plot=FILE      draw the address space over time to FILE, as SVG\n"
 	"  -q, --quiet          print no summary\n"
 	"  -h, --help           print this, and exit\n"
 	"  -V, --version        print the version, and exit\n"
@@ -61,7 +64,7 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 		{"strict", no_argument, NULL, 's'},
 		{"quiet", no_argument, NULL, 'q'},
 		{"report", required_argument, NULL, 'r'},
-		{"plot", required_argument, NULL, 'p'},
+		{"plot", required_argument, NULL, OPTION_PLOT},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
@@ -72,7 +75,7 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 	optind = 1;
 	for (;;) {
 		const int before = optind;
-		const int c = getopt_long(argc, argv, "+:sqr:p:hV", options, NULL);
+		const int c = getopt_long(argc, argv, "+:sqr:hV", options, NULL);
 		if (c < 0)
 			break;
 		switch (c) {
@@ -85,7 +88,7 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 		case 'r':
 			out->report_path = optarg;
 			break;
-		case 'p':
+		case OPTION_PLOT:
 			out->plot_path = optarg;
 			break;
 		case 'h':

@@ -105,6 +105,7 @@ void limits_of_machine(struct memmap_mm_limits *limits)
 	memmap_mm_limits_default(limits);
 	limits->max_map_count = (uint32_t)memmap_sysctl("/proc/sys/vm/max_map_count", 65530);
 	limits->overcommit = (int)memmap_sysctl("/proc/sys/vm/overcommit_memory", 0);
+	limits->huge_pages = memmap_kernel_huge_pages();
 	limits->no_zero_page = !memmap_kernel_has_zero_page();
 	struct sysinfo info;
 	if (sysinfo(&info) == 0) {

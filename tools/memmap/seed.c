@@ -101,17 +101,17 @@ static void infer_bases(const struct process *process, const struct memmap_maps_
 		layout->mmap_legacy_base += unshifted - layout->mmap_base;
 }
 
-static int read_layout(const struct process *process, const struct memmap_maps_line *lines,
-		       size_t nr, struct memmap_mm_layout *layout)
+static int read_layout(const struct trace *trace, const struct process *process,
+		       const struct memmap_maps_line *lines, size_t nr,
+		       struct memmap_mm_layout *layout)
 {
 	struct memmap_process_layout found;
 	int err = memmap_process_layout(process->pid, &found);
 	if (err)
 		return err;
 	memmap_mm_layout_default(layout);
-	layout->min_addr = memmap_sysctl("/proc/sys/vm/mmap_min_addr", 65536);
-	if (layout->min_addr & MEMMAP_PAGE_MASK)
-		layout->min_addr = memmap_page_round_down(layout->min_addr) + MEMMAP_PAGE_SIZE;
+	layout->min_fixed_addr = memmap_sysctl("/proc/sys/vm/mmap_min_addr", 65536);
+	layout->min_addr = trace->min_addr;
 	layout->task_size = TASK_SIZE;
 	layout->start_brk = layout->brk = found.start_brk;
 	layout->start_stack = found.start_stack;
@@ -152,7 +152,7 @@ int seed_space(struct trace *trace, struct process *process)
 		.limits = process->limits,
 		.hooks = {.context = space, .has_anonymous = space_has_anonymous},
 	};
-	err = read_layout(process, lines, nr, &options.layout);
+	err = read_layout(trace, process, lines, nr, &options.layout);
 	if (!err)
 		err = memmap_mm_create(&options, &space->mm);
 	if (!err)

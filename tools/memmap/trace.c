@@ -513,6 +513,7 @@ int trace_command(const struct trace_options *options)
 	trace.files = files_create();
 	trace.history = options->plot_path ? history_create(NULL, 0) : NULL;
 	limits_of_machine(&trace.machine);
+	trace.min_addr = memmap_kernel_min_addr();
 	enum memmap_tracer_stage stage;
 	int err = trace.files && (trace.history || !options->plot_path) ? 0 : -ENOMEM;
 	if (err) {

@@ -57,6 +57,7 @@ struct trace {
 	struct process **last_process;
 	struct process *root;
 	struct memmap_mm_limits machine;
+	uint64_t min_addr; /* where hints and searches begin, on this machine */
 	struct trace_counts counts;
 	ARRAY(struct difference) differences;
 	uint64_t began, ended; /* CLOCK_MONOTONIC, in ns */

@@ -405,3 +405,27 @@ bool memmap_kernel_has_zero_page(void)
 	munmap((void *)page, MEMMAP_PAGE_SIZE);
 	return !anonymous;
 }
+
+uint64_t memmap_kernel_min_addr(void)
+{
+	uint64_t lowest = memmap_sysctl("/proc/sys/vm/mmap_min_addr", 65536);
+	lowest = (lowest + MEMMAP_PAGE_MASK) & ~MEMMAP_PAGE_MASK;
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): a hint */
+	void *page = mmap((void *)(uintptr_t)MEMMAP_PAGE_SIZE, MEMMAP_PAGE_SIZE, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return lowest;
+	munmap(page, MEMMAP_PAGE_SIZE);
+	const uint64_t found = (uint64_t)(uintptr_t)page;
+	/* Far above it: something lay there already. */
+	return found >= lowest && found <= UINT64_C(1) << 20 ? found : lowest;
+}
+
+int memmap_kernel_huge_pages(void)
+{
+	char buf[64];
+	if (read_small("/sys/kernel/mm/transparent_hugepage/enabled", buf, sizeof(buf)) <= 0 ||
+	    strstr(buf, "[never]"))
+		return 0;
+	return strstr(buf, "[always]") ? 2 : 1;
+}

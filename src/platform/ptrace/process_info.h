@@ -98,6 +98,17 @@ int memmap_pagemap_open(pid_t pid);
 int memmap_has_anonymous_pages(int pagemap_fd, struct memmap_addr_range ar);
 
 /**
+ * The lowest address that the kernel gives to a hint: the greater of vm.mmap_min_addr and what it
+ * was built with (CONFIG_LSM_MMAP_MIN_ADDR), which nothing shows. Found out by mapping a page.
+ */
+uint64_t memmap_kernel_min_addr(void);
+
+/**
+ * Transparent huge pages of anonymous memory: 0 never, 1 where madvise(2) asked for them, 2 always.
+ */
+int memmap_kernel_huge_pages(void);
+
+/**
  * Does reading private anonymous memory map a page of zeros that all readers share? Some
  * hypervisors have their guests do without one. Found out by reading a page; true when that cannot
  * be told.
