@@ -4,12 +4,17 @@
  *
  * A File (see <memmap/memmap.h>) whose pages are memory. Ranges of pages are allocated, each page
  * with one reference; further references are taken and dropped by range, and a page without any is
- * given back to the system (a hole is punched) before it is allocated again, so that what is
- * allocated reads as zeros. Every page belongs to a kind and to a memory cgroup, and is counted
- * there while it is allocated.
+ * free. What is allocated reads as zeros. Every page belongs to a kind and to a memory cgroup, and is
+ * counted there while it is allocated.
  *
- * Within the process the file is mapped in large chunks, each made once, when it is first asked
- * for, and kept: map_internal() costs no system call after that.
+ * The memory of free pages is given back to the system by punching holes into the memfd; all but the
+ * last 2 MiB of it at once. Those wait for being allocated again, which spares two system calls'
+ * worth of time for each page; memmap_memory_file_trim() gives them back too.
+ *
+ * Within the process the file is mapped in a few large chunks, each made once, by the allocation that
+ * first needs it, and kept: map_internal() makes no system call, takes no lock and does not fail.
+ *
+ * Taking and dropping references cannot fail, and panics when a page of the range has no reference.
  *
  * Locking: every function may be called from any thread at any time.
  */
@@ -76,9 +81,12 @@ struct memmap_allocate_opts {
 };
 
 /**
- * Allocate `length` bytes: zeros, each page with one reference.
+ * Allocate `length` bytes: zeros, each page with one reference. `opts` may be NULL.
  *
- * Requires:    `length` is page-aligned and not 0
+ * Pages that were freed just now are preferred, where they are at hand; otherwise the first gap that
+ * is large enough is taken, counted from the end of the file that `opts` says.
+ *
+ * Requires:    `length` is page-aligned and not 0, the kind is one of the above; otherwise panics
  * Returns:     0 and the range in `*out`
  *              -ENOMEM  the file's limit, the cgroup's limit, or memory
  * On failure:  nothing has changed
@@ -99,6 +107,13 @@ MEMMAP_API bool memmap_memory_file_has_unique_ref(struct memmap_memory_file *mf,
  */
 MEMMAP_API int memmap_memory_file_decommit(struct memmap_memory_file *mf,
 					   struct memmap_file_range fr);
+
+/**
+ * Give the memory of all free pages back to the system.
+ *
+ * Returns:     0, or what fallocate(2) failed with; what is left is kept for allocating
+ */
+MEMMAP_API int memmap_memory_file_trim(struct memmap_memory_file *mf);
 
 /* ---- Limits and usage ---- */
 
