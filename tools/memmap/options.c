@@ -13,7 +13,7 @@
 #include "trace.h"
 
 /* Options that have no letter. */
-enum { OPTION_PLOT = 256 };
+enum { OPTION_PLOT = 256, OPTION_LOG };
 
 static const char usage[] =
 	"Usage: memmap trace [OPTION]... [--] COMMAND [ARG]...\n"
@@ -23,6 +23,7 @@ static const char usage[] =
 	"  -s, --strict         exit with 3 when any difference was found\n"
 	"  -r, --report=FILE    write what was found to FILE, as JSON\n"
 	"      --plot=FILE      draw the address space over time to FILE, as SVG\n"
+	"      --log=FILE       write every call and what it changed to FILE (see memmap replay)\n"
 	"  -q, --quiet          print no summary\n"
 	"  -h, --help           print this, and exit\n"
 	"  -V, --version        print the version, and exit\n"
@@ -58,6 +59,14 @@ int options_print(const char *text)
 	return fflush(stdout) ? EXIT_MEMMAP_FAILED : 0;
 }
 
+static bool are_apart(const char *one, const char *path, const char *two, const char *other)
+{
+	if (!path || !other || strcmp(path, other) != 0)
+		return true;
+	error_line("the %s and the %s cannot both be '%s'; name two files", one, two, path);
+	return false;
+}
+
 bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *status)
 {
 	static const struct option options[] = {
@@ -65,6 +74,7 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 		{"quiet", no_argument, NULL, 'q'},
 		{"report", required_argument, NULL, 'r'},
 		{"plot", required_argument, NULL, OPTION_PLOT},
+		{"log", required_argument, NULL, OPTION_LOG},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
@@ -91,6 +101,9 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 		case OPTION_PLOT:
 			out->plot_path = optarg;
 			break;
+		case OPTION_LOG:
+			out->log_path = optarg;
+			break;
 		case 'h':
 			*status = options_print(usage);
 			return false;
@@ -106,11 +119,10 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 		error_line("no command to trace; try 'memmap trace -- ls'");
 		return false;
 	}
-	if (out->report_path && out->plot_path && strcmp(out->report_path, out->plot_path) == 0) {
-		error_line("the report and the plot cannot both be '%s'; name two files",
-			   out->plot_path);
+	if (!are_apart("report", out->report_path, "plot", out->plot_path) ||
+	    !are_apart("report", out->report_path, "log", out->log_path) ||
+	    !are_apart("plot", out->plot_path, "log", out->log_path))
 		return false;
-	}
 	out->command = argv + optind;
 	return true;
 }

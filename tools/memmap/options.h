@@ -12,6 +12,7 @@ struct trace_options {
 	bool quiet;
 	const char *report_path; /* NULL: none */
 	const char *plot_path;   /* NULL: none */
+	const char *log_path;    /* NULL: none */
 	char **command;          /* argv of the program, ending with NULL */
 };
 

@@ -10,6 +10,8 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "image.h"
+
 #define CAPABILITY(n) (UINT64_C(1) << (n))
 #define CAP_IPC_LOCK  CAPABILITY(14)
 #define CAP_SYS_RAWIO CAPABILITY(17)
@@ -44,6 +46,7 @@ void space_put(struct space *space)
 	if (space->pagemap_fd >= 0)
 		close(space->pagemap_fd);
 	memmap_text_release(&space->text);
+	image_release(space->image);
 	free(space);
 }
 

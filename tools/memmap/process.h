@@ -25,6 +25,7 @@
 
 #include "calls.h"
 
+struct image;
 struct opened_file;
 struct thread;
 
@@ -41,6 +42,7 @@ struct space {
 	struct thread *in_flight;  /* whose call is being made */
 	struct thread *first_waiting, *last_waiting;
 	bool uncertain; /* a call was cut off by a death: the kernel's view is taken over next */
+	struct image *image;    /* what the log has told of it; NULL: nothing */
 	bool changed_elsewhere; /* than where the call at hand was about: see record.c */
 };
 

@@ -8,14 +8,37 @@
  */
 #include "record.h"
 
+#include <string.h>
+
 #include "history.h"
+#include "log_writer.h"
+
+/* How often the log holds a digest of the whole of maps. */
+#define CALLS_BETWEEN_DIGESTS 1000
 
 static void look(struct trace *trace, const struct space *space, const char *call,
 		 struct memmap_addr_range touched)
 {
-	if (touched.start < touched.end)
+	if (trace->history && touched.start < touched.end)
 		(void)history_record(trace->history, space->recorder, trace_now(), call, space->mm,
 				     touched);
+}
+
+/*
+ * Log a digest of what the kernel shows of the whole. The program may run meanwhile, and its stack
+ * grow: then there is nothing to be said.
+ */
+static void digest(struct trace *trace, struct space *space, pid_t pid)
+{
+	struct memmap_mm_stats stats;
+	if (!check_capture(space) || memmap_mm_print_maps(space->mm, &space->text) ||
+	    space->text.length != space->maps.length ||
+	    memcmp(space->text.data, space->maps.data, space->maps.length) != 0)
+		return;
+	memmap_mm_get_stats(space->mm, &stats);
+	log_maps(trace->log, trace_now(), pid,
+		 stats.nr_vmas + memmap_mm_get_layout(space->mm).vsyscall,
+		 image_digest(space->maps.data, space->maps.length));
 }
 
 void record_process(struct trace *trace, const struct process *process)
@@ -23,51 +46,64 @@ void record_process(struct trace *trace, const struct process *process)
 	if (trace->history)
 		(void)history_process(trace->history, process->pid, process->parent, trace_now(),
 				      NULL);
+	if (trace->log)
+		log_process(trace->log, trace_now(), process->pid, process->parent);
 }
 
 void record_share(struct trace *trace, const struct process *parent, const struct process *child)
 {
-	(void)parent;
-	record_process(trace, child);
+	if (trace->history)
+		(void)history_process(trace->history, child->pid, parent->pid, trace_now(), NULL);
+	if (trace->log)
+		log_share(trace->log, trace_now(), parent->pid, child->pid);
 }
 
 void record_fork(struct trace *trace, const struct process *parent, const struct process *child)
 {
 	child->space->changed_elsewhere = false;
-	if (!trace->history)
-		return;
-	(void)history_fork(trace->history, parent->pid, child->pid, trace_now());
+	if (trace->history)
+		(void)history_fork(trace->history, parent->pid, child->pid, trace_now());
 	look(trace, child->space, NULL, HISTORY_EVERYWHERE);
+	if (trace->log) {
+		log_fork(trace->log, trace_now(), parent->pid, child->pid, parent->space->image,
+			 child->space->mm, &child->space->image);
+		digest(trace, child->space, child->pid);
+	}
+}
+
+static void record_space(struct trace *trace, const struct process *process, const char *what)
+{
+	char program[512];
+	struct space *space = process->space;
+	space->changed_elsewhere = false;
+	if (!trace->history && !trace->log)
+		return;
+	memmap_process_executable(process->pid, program, sizeof(program));
+	if (trace->history)
+		(void)history_exec(trace->history, process->pid, trace_now(), process->command,
+				   program);
+	look(trace, space, NULL, HISTORY_EVERYWHERE);
+	if (trace->log) {
+		log_exec(trace->log, what, trace_now(), process->pid, process->command, program,
+			 space->mm, &space->image);
+		digest(trace, space, process->pid);
+	}
 }
 
 void record_exec(struct trace *trace, const struct process *process)
 {
-	char program[512];
-	process->space->changed_elsewhere = false;
-	if (!trace->history)
-		return;
-	memmap_process_executable(process->pid, program, sizeof(program));
-	(void)history_exec(trace->history, process->pid, trace_now(), process->command, program);
-	look(trace, process->space, NULL, HISTORY_EVERYWHERE);
+	record_space(trace, process, "exec");
 }
 
-void record_call(struct trace *trace, const struct thread *thread)
+void record_attach(struct trace *trace, const struct process *process)
 {
-	struct space *space = thread->process->space;
-	struct memmap_addr_range touched[2];
-	const bool everywhere = space->changed_elsewhere;
-	space->changed_elsewhere = false;
-	if (!trace->history)
-		return;
-	mirror_touched(thread, touched);
-	look(trace, space, call_name(thread->id), touched[0]);
-	look(trace, space, NULL, everywhere ? HISTORY_EVERYWHERE : touched[1]);
+	record_space(trace, process, "attach");
 }
 
 void record_thread(struct trace *trace, const struct thread *thread)
 {
-	(void)trace;
-	(void)thread;
+	if (trace->log)
+		log_thread(trace->log, trace_now(), thread->process->pid, thread->task->tid);
 }
 
 void record_entry(struct trace *trace, struct thread *thread)
@@ -76,24 +112,67 @@ void record_entry(struct trace *trace, struct thread *thread)
 	(void)thread;
 }
 
+static void log_the_call(struct trace *trace, const struct thread *thread, bool everywhere,
+			 const struct memmap_addr_range touched[2])
+{
+	struct space *space = thread->process->space;
+	char text[512], result[64];
+	const struct log_call call = {
+		.time = thread->call_ended,
+		.duration = thread->call_ended - thread->call_began,
+		.pid = thread->process->pid,
+		.tid = thread->task->tid,
+		.call = call_format(&thread->call, text, sizeof(text)),
+		.result =
+			call_format_result(thread->id, thread->call.result, result, sizeof(result)),
+		.touched = {touched[0], touched[1]},
+		.everywhere = everywhere,
+	};
+	log_call(trace->log, &call, space->mm, space->image);
+	if (trace->counts.calls % CALLS_BETWEEN_DIGESTS == 0)
+		digest(trace, space, thread->process->pid);
+}
+
+void record_call(struct trace *trace, const struct thread *thread)
+{
+	struct space *space = thread->process->space;
+	struct memmap_addr_range touched[2] = {{0, 0}, {0, 0}};
+	const bool everywhere = space->changed_elsewhere;
+	space->changed_elsewhere = false;
+	if (!trace->history && !trace->log)
+		return;
+	if (thread->mode != MIRROR_NOTHING)
+		mirror_touched(thread, touched);
+	look(trace, space, call_name(thread->id), touched[0]);
+	look(trace, space, NULL, everywhere ? HISTORY_EVERYWHERE : touched[1]);
+	if (trace->log)
+		log_the_call(trace, thread, everywhere, touched);
+}
+
 /* Its stack may have grown since its last call. */
 void record_leaving(struct trace *trace, const struct thread *thread)
 {
 	struct space *space = thread->process->space;
-	if (!trace->history || !check_capture(space))
+	if ((!trace->history && !trace->log) || !check_capture(space))
 		return;
 	check_maps(trace, space, thread, true);
 	look(trace, space, NULL, HISTORY_EVERYWHERE);
+	if (trace->log) {
+		log_look(trace->log, trace_now(), thread->process->pid, space->mm, space->image);
+		digest(trace, space, thread->process->pid);
+	}
 }
 
 void record_thread_end(struct trace *trace, const struct thread *thread)
 {
-	(void)trace;
-	(void)thread;
+	if (trace->log)
+		log_thread_end(trace->log, trace_now(), thread->process->pid, thread->task->tid);
 }
 
 void record_exit(struct trace *trace, const struct process *process)
 {
 	if (trace->history)
 		history_exit(trace->history, process->pid, trace_now(), process->status);
+	if (trace->log)
+		log_exit(trace->log, trace_now(), process->pid, process->status);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is kept of a trace beside its checks: the history that the plot and the summary are made of.
+ * What is kept of a trace beside its checks: the history that the plot and the summary are made
+ * of, and the log.
  *
  * trace.c tells of each event here, once the model is what the kernel is. Nothing here can harm the
  * trace: when memory runs out, less is kept.
@@ -21,8 +22,9 @@ void record_share(struct trace *trace, const struct process *parent, const struc
 /** `child` begins with a copy of its parent's address space, which has been checked. */
 void record_fork(struct trace *trace, const struct process *parent, const struct process *child);
 
-/** The process has a new address space: after an exec, or when it is first seen. */
+/** The process has a new address space: after an exec, or (attach) when it is first seen. */
 void record_exec(struct trace *trace, const struct process *process);
+void record_attach(struct trace *trace, const struct process *process);
 
 /** The process has a new thread. */
 void record_thread(struct trace *trace, const struct thread *thread);

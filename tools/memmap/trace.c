@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log_writer.h"
 #include "output_file.h"
 #include "plot.h"
 #include "record.h"
@@ -180,10 +181,9 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 	 * can change its maps but a stack that grows, or its end.
 	 */
 	memmap_tracer_resume(trace->tracer, thread->task);
-	if (thread->mode != MIRROR_NOTHING && check_capture(space)) {
+	if (thread->mode != MIRROR_NOTHING && check_capture(space))
 		check_call(trace, thread);
-		record_call(trace, thread);
-	}
+	record_call(trace, thread);
 	if (trace->counts.calls % CALLS_BETWEEN_REVERSE_CHECKS == 0)
 		check_reverse_maps(trace, thread);
 	end_call(trace, space);
@@ -437,6 +437,14 @@ static bool close_output(struct output_file *file, const char *what, int err)
 	return err == 0;
 }
 
+static bool log_written(const char *path, int err)
+{
+	if (err)
+		error_line("the log '%s' could not be written to its end: %s", path,
+			   strerror(-err));
+	return err == 0;
+}
+
 /* Keep a duplicate for each mapped file: that may be many. The program started before. */
 static void allow_many_files(void)
 {
@@ -468,6 +476,7 @@ static void release(struct trace *trace)
 	comparison_release(&trace->comparison);
 	memmap_proc_reader_release(&trace->smaps);
 	files_release(trace->files);
+	log_release(trace->log);
 	history_release(trace->history);
 	memmap_tracer_release(trace->tracer);
 }
@@ -484,6 +493,8 @@ static int conclude(struct trace *trace, struct output_file *report, struct outp
 		written &=
 			close_output(plot, "plot", plot_write(trace->history, plot->stream, &how));
 	}
+	if (trace->log)
+		written &= log_written(options->log_path, log_end(trace->log, trace->ended));
 	if (trace->failure[0] != '\0')
 		error_line("%s", trace->failure);
 	if (!options->quiet)
@@ -510,6 +521,14 @@ int trace_command(const struct trace_options *options)
 		output_file_abandon(&report);
 		return EXIT_MEMMAP_FAILED;
 	}
+	const int log_err = options->log_path ? log_open(options->log_path, &trace.log) : 0;
+	if (log_err) {
+		error_line("the log '%s' cannot be written: %s; name a file that can",
+			   options->log_path, strerror(-log_err));
+		output_file_abandon(&report);
+		output_file_abandon(&plot);
+		return EXIT_MEMMAP_FAILED;
+	}
 	trace.files = files_create();
 	trace.history = options->plot_path ? history_create(NULL, 0) : NULL;
 	limits_of_machine(&trace.machine);
@@ -526,6 +545,8 @@ int trace_command(const struct trace_options *options)
 	}
 	if (!err) {
 		signal(SIGPIPE, SIG_IGN);
+		if (trace.log)
+			log_begin(trace.log, trace.began, options->command);
 		memmap_tracer_forward_signals(trace.tracer);
 		allow_many_files();
 		run(&trace);

@@ -14,6 +14,8 @@
 #include "options.h"
 #include "process.h"
 
+struct log_writer;
+
 /* What memmap itself exits with; otherwise it is the program's own status. */
 enum exit_code {
 	EXIT_DIFFERENCES = 3, /* --strict, and some were found */
@@ -52,6 +54,7 @@ struct trace {
 	struct memmap_tracer *tracer;
 	struct files *files;
 	struct history *history; /* NULL: no plot is wanted */
+	struct log_writer *log;  /* NULL: no log is wanted */
 	struct space *spaces;
 	struct process *processes;
 	struct process **last_process;
