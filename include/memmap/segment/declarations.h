@@ -149,10 +149,12 @@ SEGMENT_PUBLIC int SEGMENT_(set_try_insert_range)(SEGMENT_SET *s, SEGMENT_RANGE_
 						  SEGMENT_VALUE_TYPE value, SEGMENT_ITERATOR *out);
 
 /**
- * Have the memory for the next `n` insertions or splits, so that they cannot fail for want of it.
+ * Have the memory for the next `n` operations that insert or split, so that none of them can fail
+ * for want of a node: SEGMENT_SPLIT may still fail.
  *
+ * One that may split twice, at both edges of a range, counts once; importing counts each segment.
  * The promise holds through removals and merges between them. It is not added to what an earlier
- * call promised; the memory is kept until `n` insertions have come, or set_destroy().
+ * call promised; the memory is kept until `n` operations have come, or set_destroy().
  *
  * Returns:     0
  *              -ENOMEM

@@ -55,9 +55,10 @@ SEGMENT_RARE int SEGMENT_(set_split_both)(SEGMENT_SET *s, SEGMENT_ITERATOR seg1,
 	}
 	err = SEGMENT_(value_split)(r2, value2, at2, &before2, &after2);
 	if (err) {
-		if (!SEGMENT_(value_unsplit)(r1, at1, &before1, &after1, value1))
+		const bool whole = SEGMENT_(value_unsplit)(r1, at1, &before1, &after1, value1);
+		if (!whole)
 			(void)SEGMENT_(tree_divide)(s, seg1, at1, before1, after1);
-		SEGMENT_(tree_inserted)(s, 0);
+		SEGMENT_(tree_inserted)(s, whole ? 0 : 1);
 		return err;
 	}
 
@@ -69,7 +70,7 @@ SEGMENT_RARE int SEGMENT_(set_split_both)(SEGMENT_SET *s, SEGMENT_ITERATOR seg1,
 		seg1 = SEGMENT_(set_find_segment)(s, r1.start); /* it may have moved */
 		(void)SEGMENT_(tree_divide)(s, seg1, at1, before1, after1);
 	}
-	SEGMENT_(tree_inserted)(s, 2);
+	SEGMENT_(tree_inserted)(s, 1);
 	return 0;
 }
 

@@ -55,8 +55,8 @@ SEGMENT_RARE int SEGMENT_(tree_stock)(SEGMENT_SET *s, size_t nr_leaves, size_t n
 }
 
 /*
- * `n` insertions have come. What is in hand beyond what the operation took goes, unless more were
- * promised.
+ * `n` of what set_reserve() promises have come. What is in hand beyond what they took goes, unless
+ * more were promised.
  */
 SEGMENT_PRIVATE void SEGMENT_(tree_inserted)(SEGMENT_SET *s, size_t n)
 {
@@ -161,20 +161,24 @@ SEGMENT_PRIVATE int SEGMENT_(tree_prepare)(SEGMENT_SET *s, const SEGMENT_NODE *l
 	return SEGMENT_(tree_prepare_split)(s, leaf, index);
 }
 
-/* Have in hand what an insertion into each of two leaves, or two into the same one, may take. */
+/*
+ * Have in hand what an insertion into each of two leaves, or two into the same one, may take. While
+ * there is a promise, it is: set_reserve() counts two insertions for each operation.
+ */
 SEGMENT_PRIVATE int SEGMENT_(tree_prepare_two)(SEGMENT_SET *s, const SEGMENT_NODE *leaf1,
 					       const SEGMENT_NODE *leaf2)
 {
 	const size_t each = leaf1 == leaf2 ? 2 : 1;
-	if (leaf1->count + each <= SEGMENT_LEAF_CAPACITY &&
-	    leaf2->count + each <= SEGMENT_LEAF_CAPACITY)
+	if (s->promised > 0 || (leaf1->count + each <= SEGMENT_LEAF_CAPACITY &&
+				leaf2->count + each <= SEGMENT_LEAF_CAPACITY))
 		return 0;
 	/* Two leaves come at most, so that nothing above splits while both parents have room. */
 	const SEGMENT_NODE *above1 = leaf1->parent, *above2 = leaf2->parent;
 	if (above1 && above1->count + 2 <= SEGMENT_INNER_CAPACITY &&
 	    above2->count + 2 <= SEGMENT_INNER_CAPACITY)
 		return SEGMENT_(tree_stock)(s, 2, 0);
-	return SEGMENT_(tree_stock)(s, 2, 2 * (size_t)(s->height + 2));
+	/* Of each level two, and a new root. */
+	return SEGMENT_(tree_stock)(s, 2, 2 * (size_t)s->height + 1);
 }
 
 /*

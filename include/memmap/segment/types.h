@@ -32,7 +32,7 @@ struct SEGMENT_(set) {
 	SEGMENT_NODE *spare_leaves, *spare_inners;
 	size_t nr_spare_leaves, nr_spare_inners;
 	size_t nr_leaves; /* in the tree */
-	size_t promised;  /* insertions that set_reserve() said cannot fail and that are to come */
+	size_t promised;  /* what set_reserve() said cannot fail and is still to come */
 	unsigned height;  /* levels of inner nodes: 0 while the root is a leaf */
 };
 

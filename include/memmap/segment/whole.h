@@ -21,13 +21,16 @@ SEGMENT_PUBLIC int SEGMENT_(set_reserve)(SEGMENT_SET *s, size_t n)
 {
 	if (n <= s->promised)
 		return 0;
+	if (n > SIZE_MAX / sizeof(SEGMENT_LEAF))
+		return -ENOMEM; /* more than can be addressed, before asking for all that can */
+	const size_t nr_insertions = 2 * n; /* a range may split what crosses either edge of it */
 	size_t nr_nodes = s->nr_leaves;
-	size_t splits = SEGMENT_(reserve_splits)(n, nr_nodes, SEGMENT_LEAF_CAPACITY);
+	size_t splits = SEGMENT_(reserve_splits)(nr_insertions, nr_nodes, SEGMENT_LEAF_CAPACITY);
 	size_t nr_leaves = splits, nr_inners = 0;
 	if (nr_nodes == 0)
 		nr_leaves++; /* the first one comes of no split */
 	if (s->height == 0 &&
-	    (s->edge.parent ? s->edge.parent->count : 0) + n <= SEGMENT_LEAF_CAPACITY) {
+	    (s->edge.parent ? s->edge.parent->count : 0) + nr_insertions <= SEGMENT_LEAF_CAPACITY) {
 		nr_leaves -= splits;
 		splits = 0;
 	}

@@ -24,6 +24,7 @@ TESTS = [
     ("out_of_memory", [], ["-lcmocka"]),
     ("unit", [], ["-lcmocka"]),
     ("panics", [], ["-lcmocka"]),
+    ("promises", [], ["-lcmocka"]),
     ("stability", [], ["-lcmocka"]),
     ("model_default_gaps", ["1", "25", "1500"], []),
 ]
