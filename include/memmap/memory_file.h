@@ -100,6 +100,13 @@ MEMMAP_API bool memmap_memory_file_has_unique_ref(struct memmap_memory_file *mf,
 						  struct memmap_file_range fr);
 
 /**
+ * How many references the page at the start of `fr` has, and in `*end` up to where in `fr` all pages
+ * have as many. `fr` is as in memmap_file_inc_ref().
+ */
+MEMMAP_API uint32_t memmap_memory_file_references(struct memmap_memory_file *mf,
+						  struct memmap_file_range fr, uint64_t *end);
+
+/**
  * The bytes of `fr`, which is page-aligned, are no longer needed: they read as zeros from now on,
  * and take no memory until they are written again. References stay.
  *

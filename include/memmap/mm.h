@@ -375,6 +375,7 @@ MEMMAP_API bool memmap_mm_find_vma(const struct memmap_mm *mm, uint64_t addr,
 struct memmap_mm_stats {
 	size_t nr_vmas;
 	uint64_t total_pages, data_pages, exec_pages, stack_pages, locked_pages;
+	uint64_t peak_pages; /* the most that total_pages ever was, since exec */
 };
 MEMMAP_API void memmap_mm_get_stats(const struct memmap_mm *mm, struct memmap_mm_stats *out);
 

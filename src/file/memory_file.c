@@ -590,6 +590,21 @@ bool memmap_memory_file_has_unique_ref(struct memmap_memory_file *mf, struct mem
 	return unique;
 }
 
+uint32_t memmap_memory_file_references(struct memmap_memory_file *mf, struct memmap_file_range fr,
+				       uint64_t *end)
+{
+	check_range(fr, "references");
+	lock(mf);
+	struct held_iterator it = find_held(mf, fr, UINT32_MAX, "references");
+	const uint32_t nr_refs = held_iterator_value_ptr(it)->nr_refs;
+	do {
+		*end = held_iterator_end(it) < fr.end ? held_iterator_end(it) : fr.end;
+		it = held_iterator_next_segment(it);
+	} while (*end < fr.end && held_iterator_value_ptr(it)->nr_refs == nr_refs);
+	unlock(mf);
+	return nr_refs;
+}
+
 int memmap_memory_file_decommit(struct memmap_memory_file *mf, struct memmap_file_range fr)
 {
 	check_range(fr, "decommit");

@@ -96,6 +96,7 @@ struct memmap_mm {
 
 	/* Pages of all VMAs, and of those that Linux's is_data_mapping() and so on say. */
 	uint64_t total_pages, data_pages, exec_pages, stack_pages;
+	uint64_t peak_pages;      /* the most that total_pages was, before it became less */
 	uint64_t locked_pages;    /* of VMAs with VM_LOCKED, and stale_locked_pages */
 	uint64_t accounted_pages; /* of VMAs with VM_ACCOUNT */
 	/* Pages that are no longer locked but that Linux goes on counting: see mremap.c. */

@@ -26,8 +26,11 @@ static bool is_stack(uint64_t flags)
 
 void mm_count(struct memmap_mm *mm, uint64_t flags, uint64_t pages, int sign)
 {
-	if (sign < 0)
+	if (sign < 0) {
+		if (mm->total_pages > mm->peak_pages)
+			mm->peak_pages = mm->total_pages;
 		pages = 0 - pages;
+	}
 	mm->total_pages += pages;
 	if (is_exec(flags))
 		mm->exec_pages += pages;

@@ -144,6 +144,7 @@ int memmap_mm_exec(struct memmap_mm *mm, const struct memmap_mm_layout *layout)
 	mm->layout = *layout;
 	mm->def_flags = 0;
 	mm->locked_pages = mm->stale_locked_pages = 0;
+	mm->peak_pages = 0;
 	return 0;
 }
 
@@ -170,6 +171,7 @@ void memmap_mm_get_stats(const struct memmap_mm *mm, struct memmap_mm_stats *out
 	*out = (struct memmap_mm_stats){
 		.nr_vmas = mm->nr_vmas,
 		.total_pages = mm->total_pages,
+		.peak_pages = mm->peak_pages > mm->total_pages ? mm->peak_pages : mm->total_pages,
 		.data_pages = mm->data_pages,
 		.exec_pages = mm->exec_pages,
 		.stack_pages = mm->stack_pages,

@@ -301,6 +301,8 @@ static void commit_move(struct memmap_mm *mm, const struct move *m)
 		.copied_fork_child = m->value.fork_child,
 	};
 
+	/* That source and destination are there at once for a moment is no peak. */
+	const uint64_t peak = mm->peak_pages > mm->total_pages ? mm->peak_pages : mm->total_pages;
 	if (m->unmap_dest)
 		mm_unmap_commit(mm, &m->dest);
 	if (m->unmap_tail)
@@ -319,6 +321,7 @@ static void commit_move(struct memmap_mm *mm, const struct move *m)
 		mm_unmap_commit(mm, &m->source);
 	else if (m->from.start < m->from.end && !m->source_stays)
 		keep_source(mm, m, copy);
+	mm->peak_pages = peak;
 }
 
 /* Could what is beyond the new length be unmapped? */

@@ -306,6 +306,13 @@ static void test_references(void **state)
 	assert_false(memmap_memory_file_has_unique_ref(mf, fr));
 	assert_true(memmap_memory_file_has_unique_ref(mf, range(0, 2 * PAGE)));
 	assert_false(memmap_memory_file_has_unique_ref(mf, range(PAGE, 3 * PAGE)));
+	uint64_t end;
+	assert_int_equal(memmap_memory_file_references(mf, range(0, 8 * PAGE), &end), 1);
+	assert_int_equal(end, 2 * PAGE);
+	assert_int_equal(memmap_memory_file_references(mf, range(PAGE, 2 * PAGE), &end), 1);
+	assert_int_equal(end, 2 * PAGE);
+	assert_int_equal(memmap_memory_file_references(mf, range(2 * PAGE, 8 * PAGE), &end), 2);
+	assert_int_equal(end, 5 * PAGE);
 	assert_true(memmap_memory_file_has_unique_ref(mf, range(5 * PAGE, 8 * PAGE)));
 	inc_ref(fr);
 	dec_ref(range(0, 8 * PAGE));

@@ -266,6 +266,42 @@ static void test_verify(void **state)
 	memmap_mm_release(mm);
 }
 
+static uint64_t peak(const struct memmap_mm *mm)
+{
+	struct memmap_mm_stats s;
+	memmap_mm_get_stats(mm, &s);
+	return s.peak_pages;
+}
+
+static void test_peak(void **state)
+{
+	(void)state;
+	struct memmap_mm *mm = small_mm(), *child;
+	assert_int_equal(peak(mm), 0);
+	map_anon(mm, 0x30000000, 8 * K, RW, FIXED);
+	assert_int_equal(peak(mm), 8);
+	memmap_mm_sys_munmap(mm, 0x30000000, 4 * K);
+	map_anon(mm, 0x30000000, 2 * K, RW, FIXED);
+	assert_int_equal(peak(mm), 8);
+	/* A move is in two places at once, but only for itself. */
+	assert_int_equal(memmap_mm_sys_mremap(mm, 0x30004000, 4 * K, 4 * K,
+					      MREMAP_MAYMOVE | MREMAP_FIXED, 0x31000000),
+			 0x31000000);
+	assert_int_equal(peak(mm), 8);
+	assert_int_equal(memmap_mm_sys_mremap(mm, 0x31000000, 4 * K, 7 * K,
+					      MREMAP_MAYMOVE | MREMAP_FIXED, 0x32000000),
+			 0x32000000);
+	assert_int_equal(peak(mm), 9);
+	memmap_mm_sys_munmap(mm, 0x32000000, 7 * K);
+	assert_int_equal(memmap_mm_fork(mm, NULL, &child), 0);
+	assert_int_equal(peak(child), 2);
+	memmap_mm_release(child);
+	struct memmap_mm_layout layout = memmap_mm_get_layout(mm);
+	assert_int_equal(memmap_mm_exec(mm, &layout), 0);
+	assert_int_equal(peak(mm), 0);
+	memmap_mm_release(mm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_fork),   cmocka_unit_test(test_fork_is_accounted),
 		cmocka_unit_test(test_exec),   cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_find),   cmocka_unit_test(test_verify),
+		cmocka_unit_test(test_peak),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
