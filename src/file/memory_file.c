@@ -46,6 +46,7 @@
 
 #include "file/host.h"
 #include "file/memory_accounts.h"
+#include "file/memory_file.h"
 #include "file/node_reserve.h"
 
 /* The length of the first chunk. */
@@ -137,7 +138,8 @@ struct memmap_memory_file {
 	struct memmap_node_reserve reserve;
 	bool must_succeed;
 
-	uint32_t nr_chunks; /* atomic */
+	uint64_t last_inode; /* atomic */
+	uint32_t nr_chunks;  /* atomic */
 	struct memmap_block chunks[NR_CHUNKS];
 };
 
@@ -824,4 +826,9 @@ void memmap_memory_file_release(struct memmap_memory_file *mf)
 struct memmap_file *memmap_memory_file_file(struct memmap_memory_file *mf)
 {
 	return &mf->file;
+}
+
+uint64_t memmap_memory_file_new_inode(struct memmap_memory_file *mf)
+{
+	return __atomic_add_fetch(&mf->last_inode, 1, __ATOMIC_RELAXED);
 }
