@@ -113,12 +113,13 @@ static void check_totals(const json_t *report)
 	if (results > calls)
 		fail("checks", "are of more results than there were calls");
 	if (count(checks, "total") !=
-	    results + count(checks, "maps") + count(checks, "reverse_maps"))
+	    results + count(checks, "near") + count(checks, "maps") + count(checks, "reverse_maps"))
 		fail("total", "is not the sum of all checks");
 	/* Of most calls the result and the maps are compared. */
 	if (results + count(report, "adopted") < calls * 3 / 4)
 		fail("checks", "are of too few results");
-	if (json_is_null(json_object_get(report, "failure")) && count(checks, "maps") < results)
+	if (json_is_null(json_object_get(report, "failure")) &&
+	    count(checks, "near") + count(checks, "maps") < results)
 		fail("checks", "are of fewer maps than results");
 	if (count(addresses, "predicted") + count(addresses, "missed") > calls)
 		fail("addresses", "are more than calls");

@@ -58,6 +58,15 @@ void check_growth(struct trace *trace, struct space *space)
 		(void)grow_stacks(space, &trace->comparison);
 }
 
+void check_growth_of(struct space *space, const struct memmap_vma *stack)
+{
+	struct memmap_kernel_vma found;
+	if (memmap_maps_query(&space->maps, stack->range.end - 1, &found) == 0 &&
+	    found.range.end == stack->range.end && found.range.start < stack->range.start &&
+	    memmap_mm_expand_stack(space->mm, found.range.start) == 0)
+		space->changed_elsewhere = true;
+}
+
 /* Take over names, and the numbers of files that are shown for the first time. */
 static bool learn_files(struct space *space, const struct comparison *c)
 {
@@ -177,6 +186,7 @@ void check_maps(struct trace *trace, struct space *space, const struct thread *t
 	if (!same_text(space))
 		settle(trace, space, thread, silently || space->uncertain);
 	space->uncertain = false;
+	space->nr_near = 0;
 	count_peaks(thread->process);
 	if (!silently) {
 		struct memmap_mm_stats stats;
@@ -234,7 +244,12 @@ void check_call(struct trace *trace, struct thread *thread)
 			check_result(trace, thread);
 		break;
 	}
-	check_maps(trace, space, thread, false);
+	if (check_near(trace, space, thread)) {
+		count_peaks(thread->process);
+		return;
+	}
+	if (check_capture(space))
+		check_maps(trace, space, thread, false);
 }
 
 /*

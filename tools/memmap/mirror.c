@@ -196,19 +196,22 @@ static void prctl_exit(struct thread *thread)
  */
 
 /*
- * Could the call's outcome depend on how far a stack has grown? It has, when the call is about
- * addresses at a stack, or counts against a limit of the whole.
+ * The call's outcome can depend on how far a stack has grown, when it is about addresses at a
+ * stack, or counts against a limit of the whole.
  */
-static bool depends_on_growth(const struct thread *thread)
+static void follow_growth(struct trace *trace, const struct thread *thread)
 {
 	const uint64_t addr = memmap_page_round_down(thread->call.args[0]);
+	struct space *space = thread->process->space;
 	struct memmap_vma vma;
-	if (thread->process->limits.address_space != UINT64_MAX)
-		return true;
-	if (thread->id == CALL_BRK || thread->id == CALL_MLOCKALL || addr == 0)
-		return thread->id == CALL_MLOCKALL;
-	return memmap_mm_find_vma(thread->process->space->mm, addr, &vma) &&
-	       (vma.flags & MEMMAP_VM_GROWSDOWN);
+	if (thread->process->limits.address_space != UINT64_MAX || thread->id == CALL_MLOCKALL ||
+	    trace->cannot_query) {
+		if (check_capture(space))
+			check_growth(trace, space);
+	} else if (thread->id != CALL_BRK && addr != 0 &&
+		   memmap_mm_find_vma(space->mm, addr, &vma) && (vma.flags & MEMMAP_VM_GROWSDOWN)) {
+		check_growth_of(space, &vma);
+	}
 }
 
 /* Could a VMA have anonymous pages that the model has not been told of? */
@@ -352,8 +355,7 @@ void mirror_entry(struct trace *trace, struct thread *thread)
 		break;
 	}
 	process_use_limits(thread->process);
-	if (depends_on_growth(thread) && check_capture(thread->process->space))
-		check_growth(trace, thread->process->space);
+	follow_growth(trace, thread);
 	settle_call(trace, thread);
 	thread->mode = make_call(trace, thread);
 }

@@ -24,6 +24,7 @@ static const char usage[] =
 	"  -r, --report=FILE    write what was found to FILE, as JSON\n"
 	"      --plot=FILE      draw the address space over time to FILE, as SVG\n"
 	"      --log=FILE       write every call and what it changed to FILE (see memmap replay)\n"
+	"  -w, --whole          compare the whole of maps after every call, not what it was about\n"
 	"  -q, --quiet          print no summary\n"
 	"  -h, --help           print this, and exit\n"
 	"  -V, --version        print the version, and exit\n"
@@ -71,6 +72,7 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 {
 	static const struct option options[] = {
 		{"strict", no_argument, NULL, 's'},
+		{"whole", no_argument, NULL, 'w'},
 		{"quiet", no_argument, NULL, 'q'},
 		{"report", required_argument, NULL, 'r'},
 		{"plot", required_argument, NULL, OPTION_PLOT},
@@ -85,7 +87,7 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 	optind = 1;
 	for (;;) {
 		const int before = optind;
-		const int c = getopt_long(argc, argv, "+:sqr:hV", options, NULL);
+		const int c = getopt_long(argc, argv, "+:sqwr:hV", options, NULL);
 		if (c < 0)
 			break;
 		switch (c) {
@@ -94,6 +96,9 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 			break;
 		case 'q':
 			out->quiet = true;
+			break;
+		case 'w':
+			out->whole = true;
 			break;
 		case 'r':
 			out->report_path = optarg;

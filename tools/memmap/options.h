@@ -10,6 +10,7 @@
 struct trace_options {
 	bool strict;
 	bool quiet;
+	bool whole; /* compare the whole of maps after every call */
 	const char *report_path; /* NULL: none */
 	const char *plot_path;   /* NULL: none */
 	const char *log_path;    /* NULL: none */

@@ -43,6 +43,7 @@ struct space {
 	struct thread *first_waiting, *last_waiting;
 	bool uncertain; /* a call was cut off by a death: the kernel's view is taken over next */
 	struct image *image;    /* what the log has told of it; NULL: nothing */
+	size_t nr_near; /* calls since the whole of maps was compared */
 	bool changed_elsewhere; /* than where the call at hand was about: see record.c */
 };
 

@@ -80,9 +80,11 @@ static json_t *checks_of(const struct trace_counts *c)
 {
 	json_t *object = json_object();
 	json_object_set_new(object, "results", json_number(c->results));
+	json_object_set_new(object, "near", json_number(c->near));
 	json_object_set_new(object, "maps", json_number(c->maps));
 	json_object_set_new(object, "reverse_maps", json_number(c->reverse_maps));
-	json_object_set_new(object, "total", json_number(c->results + c->maps + c->reverse_maps));
+	json_object_set_new(object, "total",
+			    json_number(c->results + c->near + c->maps + c->reverse_maps));
 	return object;
 }
 

@@ -181,7 +181,7 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 	 * can change its maps but a stack that grows, or its end.
 	 */
 	memmap_tracer_resume(trace->tracer, thread->task);
-	if (thread->mode != MIRROR_NOTHING && check_capture(space))
+	if (thread->mode != MIRROR_NOTHING)
 		check_call(trace, thread);
 	record_call(trace, thread);
 	if (trace->counts.calls % CALLS_BETWEEN_REVERSE_CHECKS == 0)
@@ -282,6 +282,9 @@ static void thread_exiting(struct trace *trace, struct thread *thread)
 	leave_calls(trace, thread);
 	if (process->nr_threads > 1 || !process->space)
 		return;
+	/* What has been compared by parts only, once more as a whole. */
+	if (process->space->nr_near > 0 && check_capture(process->space))
+		check_maps(trace, process->space, thread, false);
 	check_reverse_maps(trace, thread);
 	record_leaving(trace, thread);
 	/* Now, and not when it has ended: files must not stay open longer than it keeps them. */

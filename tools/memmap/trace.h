@@ -39,6 +39,7 @@ struct difference {
 struct trace_counts {
 	uint64_t calls;        /* traced calls that were made */
 	uint64_t results;      /* results compared */
+	uint64_t near;         /* of maps, what a call was about, compared */
 	uint64_t maps;         /* whole maps compared */
 	uint64_t reverse_maps; /* reverse maps compared with the VMAs */
 	uint64_t adopted;      /* calls without rules: what the kernel did was taken over */
@@ -60,6 +61,7 @@ struct trace {
 	struct process **last_process;
 	struct process *root;
 	struct memmap_mm_limits machine;
+	bool cannot_query; /* the kernel has no way to ask for one VMA: the whole is read */
 	uint64_t min_addr; /* where hints and searches begin, on this machine */
 	struct trace_counts counts;
 	ARRAY(struct difference) differences;
@@ -121,8 +123,17 @@ void mirror_touched(const struct thread *thread, struct memmap_addr_range touche
 /** Read the kernel's maps, while no call can change them. False: the process is gone. */
 bool check_capture(struct space *space);
 
-/** Compare the result of the call, and the captured maps with the model. */
+/**
+ * Compare the result of a call, and the kernel's maps with the model: what the call was about, and
+ * now and then the whole.
+ */
 void check_call(struct trace *trace, struct thread *thread);
+
+/**
+ * Compare what the kernel's maps and the model show at and beside the addresses of the call. False:
+ * they differ there, or it is time to compare the whole, which decides.
+ */
+bool check_near(struct trace *trace, struct space *space, const struct thread *thread);
 
 /** Compare the captured maps alone, after a fork or an exec. `silently`: take over, note nothing.
  */
@@ -131,6 +142,9 @@ void check_maps(struct trace *trace, struct space *space, const struct thread *t
 
 /** Stacks grow without a call: let the model's grow as far as the kernel's, now. */
 void check_growth(struct trace *trace, struct space *space);
+
+/** The same for one VMA of the model that grows down. */
+void check_growth_of(struct space *space, const struct memmap_vma *stack);
 
 /**
  * Is the union of the reverse maps of all files what the VMAs of all spaces say? Notes a difference

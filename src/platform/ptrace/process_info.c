@@ -98,6 +98,46 @@ void memmap_proc_reader_release(struct memmap_proc_reader *reader)
 	*reader = (struct memmap_proc_reader){.fd = -1};
 }
 
+/* From linux/fs.h of Linux 6.11, which the C library's headers may be older than. */
+struct procmap_query {
+	uint64_t size, query_flags, query_addr;
+	uint64_t vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
+	uint32_t dev_major, dev_minor, vma_name_size, build_id_size;
+	uint64_t vma_name_addr, build_id_addr;
+};
+#define QUERY_IOCTL        _IOWR('f', 17, struct procmap_query)
+#define QUERY_READABLE     UINT64_C(0x01)
+#define QUERY_WRITABLE     UINT64_C(0x02)
+#define QUERY_EXECUTABLE   UINT64_C(0x04)
+#define QUERY_SHARED       UINT64_C(0x08)
+#define QUERY_THIS_OR_NEXT UINT64_C(0x10)
+
+int memmap_maps_query(const struct memmap_proc_reader *maps, uint64_t addr,
+		      struct memmap_kernel_vma *out)
+{
+	struct procmap_query query = {
+		.size = sizeof(query),
+		.query_flags = QUERY_THIS_OR_NEXT,
+		.query_addr = addr,
+		.vma_name_size = sizeof(out->name),
+		.vma_name_addr = (uint64_t)(uintptr_t)out->name,
+	};
+	if (ioctl(maps->fd, QUERY_IOCTL, &query))
+		return -errno;
+	out->range = (struct memmap_addr_range){query.vma_start, query.vma_end};
+	out->perms[0] = query.vma_flags & QUERY_READABLE ? 'r' : '-';
+	out->perms[1] = query.vma_flags & QUERY_WRITABLE ? 'w' : '-';
+	out->perms[2] = query.vma_flags & QUERY_EXECUTABLE ? 'x' : '-';
+	out->perms[3] = query.vma_flags & QUERY_SHARED ? 's' : 'p';
+	out->offset = query.vma_offset;
+	out->inode = query.inode;
+	out->major = query.dev_major;
+	out->minor = query.dev_minor;
+	/* The size counts the terminating zero. */
+	out->name_length = query.vma_name_size ? query.vma_name_size - 1 : 0;
+	return 0;
+}
+
 /* A small file, whole, terminated. Returns its length or a negative errno. */
 static ssize_t read_small(const char *path, char *buf, size_t size)
 {

@@ -8,6 +8,7 @@
 #ifndef MEMMAP_PLATFORM_PTRACE_PROCESS_INFO_H
 #define MEMMAP_PLATFORM_PTRACE_PROCESS_INFO_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,26 @@ int memmap_proc_reader_read_maps(struct memmap_proc_reader *reader);
 
 /** Close and free. */
 void memmap_proc_reader_release(struct memmap_proc_reader *reader);
+
+/* One VMA, as memmap_maps_query() tells of it: what its line of maps shows. */
+struct memmap_kernel_vma {
+	struct memmap_addr_range range;
+	char perms[4]; /* "rw-p" */
+	uint64_t offset;
+	uint64_t inode;
+	uint32_t major, minor;
+	size_t name_length; /* `name` is not terminated; a newline in it is not escaped */
+	char name[PATH_MAX];
+};
+
+/**
+ * Ask for the first VMA that ends above `addr`, without reading all of maps.
+ *
+ * Returns:     0; -ENOENT: there is none
+ *              -ENOTTY: the kernel cannot (it is older than Linux 6.11); another negative errno
+ */
+int memmap_maps_query(const struct memmap_proc_reader *maps, uint64_t addr,
+		      struct memmap_kernel_vma *out);
 
 /* What /proc/PID/stat says of an address space's layout. */
 struct memmap_process_layout {
