@@ -85,12 +85,21 @@ int memmap_host_stat(int fd, struct stat *out)
 	return 0;
 }
 
-int memmap_host_statvfs(int fd, struct statvfs *out)
+int memmap_host_statfs(int fd, struct statfs *out)
 {
 	int result;
-	struct statvfs st;
-	CALL(fstatvfs, result, fd, &st);
+	struct statfs st;
+	CALL(fstatfs, result, fd, &st);
 	*out = st;
+	return 0;
+}
+
+int memmap_host_attributes(int fd, uint64_t *out)
+{
+	int result;
+	struct statx stx;
+	CALL(statx, result, fd, "", AT_EMPTY_PATH, 0, &stx);
+	*out = stx.stx_attributes & stx.stx_attributes_mask;
 	return 0;
 }
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <sys/vfs.h>
 
 /*
  * For tests: called before each system call that can fail, with its name; what it returns, when that
@@ -25,7 +25,9 @@ int memmap_host_truncate(int fd, uint64_t size);
 /* The file's size stays. */
 int memmap_host_punch_hole(int fd, uint64_t offset, uint64_t length);
 int memmap_host_stat(int fd, struct stat *out);
-int memmap_host_statvfs(int fd, struct statvfs *out);
+int memmap_host_statfs(int fd, struct statfs *out);
+/* STATX_ATTR_*, those that the file system knows. */
+int memmap_host_attributes(int fd, uint64_t *out);
 int memmap_host_open_flags(int fd, int *out);
 /* F_SEAL_*; 0 for files that have none. */
 int memmap_host_seals(int fd, int *out);

@@ -13,10 +13,9 @@
  * pages are the first to be allocated again, and are zeroed then. There are never more than
  * DIRTY_LIMIT of them for long: beyond that, runs of them are punched, and large ones at once.
  *
- * The memfd grows, and is mapped into this process, in chunks of which each is twice as long as the
- * one before: so there are few, a table of fixed size holds them, and the chunk of an offset is known
- * from its highest bit. Allocating maps the chunks that the range lies in; so finding the bytes of
- * what has been allocated needs no lock and cannot fail.
+ * The memfd grows, and is mapped into this process, chunk by chunk (chunks.h). Allocating maps the
+ * chunks that the range lies in; so finding the bytes of what has been allocated needs no lock and
+ * cannot fail.
  *
  * References. Taking and dropping references cannot fail, though cutting a run in two needs memory.
  * When the allocator has none, nodes come from a reserve (node_reserve.h) that grows with the file:
@@ -44,6 +43,7 @@
 #include <memmap/block.h>
 #include <memmap/error.h>
 
+#include "file/chunks.h"
 #include "file/host.h"
 #include "file/memory_accounts.h"
 #include "file/memory_file.h"
@@ -179,24 +179,9 @@ static void node_deallocate(void *context, void *memory, size_t size)
 
 /* ---- Chunks ---- */
 
-/*
- *   chunk   0     1           2                       3
- *   offset  |—————|———————————|———————————————————————|——————— ...     in units of the first one:
- *           0     1           3                       7                2^c - 1
- */
-static unsigned chunk_of(uint64_t offset)
-{
-	return 63 - (unsigned)__builtin_clzll((offset >> CHUNK_SHIFT) + 1);
-}
-
 static uint64_t chunk_start(unsigned chunk)
 {
-	return ((UINT64_C(1) << chunk) - 1) << CHUNK_SHIFT;
-}
-
-static uint64_t chunk_length(unsigned chunk)
-{
-	return UINT64_C(1) << (CHUNK_SHIFT + chunk);
+	return memmap_chunk_start(chunk, CHUNK_SHIFT);
 }
 
 #define MAX_SIZE chunk_start(NR_CHUNKS)
@@ -205,7 +190,7 @@ static uint64_t chunk_length(unsigned chunk)
 static int add_chunk(struct memmap_memory_file *mf)
 {
 	const unsigned chunk = mf->nr_chunks;
-	const uint64_t length = chunk_length(chunk);
+	const uint64_t length = memmap_chunk_length(chunk, CHUNK_SHIFT);
 	int err = 0;
 	if (mf->reserve.nr_pieces <= chunk)
 		err = memmap_node_reserve_grow(&mf->reserve, NODES_OF(length));
@@ -227,14 +212,7 @@ static int add_chunk(struct memmap_memory_file *mf)
 
 static struct memmap_block_seq bytes_of(struct memmap_memory_file *mf, struct memmap_file_range fr)
 {
-	const unsigned first = chunk_of(fr.start), last = chunk_of(fr.end - 1);
-	const uint64_t from = fr.start - chunk_start(first);
-	const uint64_t length = memmap_file_range_length(fr);
-	if (MEMMAP_LIKELY(first == last))
-		return memmap_block_seq_of(
-			memmap_block_safe((char *)mf->chunks[first].addr + from, length));
-	return memmap_block_seq_cut(memmap_block_seq_from(&mf->chunks[first], last - first + 1),
-				    from, length);
+	return memmap_chunks_bytes(mf->chunks, CHUNK_SHIFT, fr);
 }
 
 static int map_internal(struct memmap_file *file, struct memmap_file_range fr, memmap_access at,
