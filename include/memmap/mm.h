@@ -23,8 +23,10 @@
  * what they cannot take back is unmapped.)
  *
  * Units:    addresses, lengths and offsets are bytes; ranges are half-open
- * Locking:  an address space is thread-compatible: readers may be concurrent, a writer needs
- *           exclusion
+ * Locking:  an address space is thread-safe: every function here may be called from any thread at any
+ *           time, but for memmap_mm_release(), which must be the last. Hooks, and methods of
+ *           Mappables and MappingIdentities, are called under locks of the address space: they must
+ *           not call back into it, invalidate() aside
  */
 #ifndef MEMMAP_MM_H
 #define MEMMAP_MM_H
@@ -214,6 +216,23 @@ MEMMAP_API void memmap_mm_release(struct memmap_mm *mm);
 MEMMAP_API int memmap_mm_fork(struct memmap_mm *parent, const struct memmap_mm_hooks *hooks,
 			      struct memmap_mm **child);
 
+struct memmap_mm_fork_options {
+	const struct memmap_mm_hooks *hooks;        /* of the child; NULL: none */
+	struct memmap_address_space *address_space; /* the platform that runs it; NULL: none */
+};
+
+/**
+ * memmap_mm_fork() for a child that is run by a platform. `options` may be NULL.
+ *
+ * Private pages are shared by both, and copied when one of them writes: the parent's platform is
+ * told that its guest may not. What is shared with others the child gets when it touches it.
+ *
+ * Returns:     as memmap_mm_fork()
+ */
+MEMMAP_API int memmap_mm_fork_into(struct memmap_mm *parent,
+				   const struct memmap_mm_fork_options *options,
+				   struct memmap_mm **child);
+
 /**
  * Empty an address space and give it a new layout, as execve(2) does. Limits and hooks stay.
  * Future locking (mlockall(MCL_FUTURE)) is forgotten.
@@ -376,6 +395,12 @@ struct memmap_mm_stats {
 	size_t nr_vmas;
 	uint64_t total_pages, data_pages, exec_pages, stack_pages, locked_pages;
 	uint64_t peak_pages; /* the most that total_pages ever was, since exec */
+	/*
+	 * Pages that are there now, but for those of zeros: private ones, those of shared anonymous
+	 * memory (of the space's own memory file), and those of other files. They are counted when
+	 * they are asked for, in time proportional to the runs of pages.
+	 */
+	uint64_t rss_anon_pages, rss_shmem_pages, rss_file_pages;
 };
 MEMMAP_API void memmap_mm_get_stats(const struct memmap_mm *mm, struct memmap_mm_stats *out);
 

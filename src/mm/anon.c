@@ -8,6 +8,9 @@
  * us of; so an owner is learnt by asking the has_anonymous() hook at the moment when a decision
  * depends on it, and it stays from then on.
  *
+ * An address space with pages of its own needs nobody to tell it: its faults give owners as Linux's
+ * do, and the hook is not asked.
+ *
  * Invariant: anon_vma is 0 in every VMA that cannot have had an anonymous page.
  */
 #include "internal.h"
@@ -101,6 +104,7 @@ void mm_settle_anon(struct memmap_mm *mm, struct memmap_addr_range ar)
 
 void memmap_mm_note_anonymous(struct memmap_mm *mm, struct memmap_addr_range ar)
 {
+	MM_LOCK_WRITE(mm);
 	for (struct vma_iterator it = mm_find(mm, ar.start);
 	     vma_iterator_ok(it) && vma_iterator_start(it) < ar.end;
 	     it = vma_iterator_next_segment(it))
@@ -126,23 +130,4 @@ bool vma_reading_makes_anon(const struct memmap_mm *mm, struct vma_iterator it,
 	if (first < vma_iterator_start(it))
 		first += MEMMAP_HUGE_PAGE_SIZE;
 	return first < part.end && vma_iterator_end(it) - first >= MEMMAP_HUGE_PAGE_SIZE;
-}
-
-int mm_populate(struct memmap_mm *mm, struct memmap_addr_range ar, bool ignore_errors)
-{
-	for (struct vma_iterator it = mm_find(mm, ar.start);
-	     vma_iterator_ok(it) && vma_iterator_start(it) < ar.end;
-	     it = vma_iterator_next_segment(it)) {
-		const struct vma *v = vma_iterator_value_ptr(it);
-		if (v->flags & (MEMMAP_VM_IO | MEMMAP_VM_PFNMAP | MEMMAP_VM_LOCKONFAULT))
-			continue;
-		if (!vma_is_accessible(v)) {
-			if (ignore_errors)
-				continue;
-			return -EFAULT;
-		}
-		if ((v->flags & MEMMAP_VM_WRITE) || vma_reading_makes_anon(mm, it, ar))
-			vma_make_anon(mm, it);
-	}
-	return 0;
 }

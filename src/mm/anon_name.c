@@ -86,6 +86,7 @@ static int64_t name_range(struct memmap_mm *mm, struct memmap_addr_range range,
 			  struct anon_name *name)
 {
 	int64_t result = 0;
+	MM_LOCK_WRITE(mm);
 
 	if (vma_set_reserve(&mm->vmas, 2) != 0)
 		return -EAGAIN;

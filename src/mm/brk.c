@@ -56,7 +56,7 @@ static bool grow(struct memmap_mm *mm, struct memmap_addr_range range)
 	return true;
 }
 
-int64_t memmap_mm_sys_brk(struct memmap_mm *mm, uint64_t brk)
+static int64_t set_break(struct memmap_mm *mm, uint64_t brk)
 {
 	struct memmap_mm_layout *l = &mm->layout;
 	const int64_t as_it_is = (int64_t)l->brk;
@@ -75,4 +75,10 @@ int64_t memmap_mm_sys_brk(struct memmap_mm *mm, uint64_t brk)
 		return as_it_is;
 	l->brk = brk;
 	return (int64_t)brk;
+}
+
+int64_t memmap_mm_sys_brk(struct memmap_mm *mm, uint64_t brk)
+{
+	mm_begin_write(mm);
+	return mm_end_write_and_populate(mm, set_break(mm, brk));
 }

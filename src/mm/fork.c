@@ -6,7 +6,8 @@
  * anonymous pages gets an owner of its own for them, marked as having come over a fork; one that is
  * wiped on fork begins anew. Nothing is merged.
  *
- * The parent is asked for its anonymous pages, but otherwise only read.
+ * The parent is asked for its anonymous pages, but otherwise only read. For the pages see
+ * fork_pages.c.
  */
 #include "internal.h"
 
@@ -54,25 +55,60 @@ static int copy_vmas(struct memmap_mm *parent, struct memmap_mm *child)
 	return 0;
 }
 
-int memmap_mm_fork(struct memmap_mm *parent, const struct memmap_mm_hooks *hooks,
-		   struct memmap_mm **out)
+/* A child without VMAs. */
+static struct memmap_mm *make_child(struct memmap_mm *parent,
+				    const struct memmap_mm_fork_options *options)
 {
 	struct memmap_mm *child = mm_allocate(parent->allocator);
 	if (!child)
-		return -ENOMEM;
+		return NULL;
 	child->layout = parent->layout;
 	child->limits = parent->limits;
 	child->context = parent->context;
-	if (hooks)
-		child->hooks = *hooks;
+	child->memory_file = parent->memory_file;
+	child->memory = parent->memory;
+	child->fault_around = parent->fault_around;
+	if (mm_has_pages(parent))
+		child->address_space = options->address_space;
+	if (options->hooks)
+		child->hooks = *options->hooks;
+	if (mm_has_pages(parent))
+		child->hooks.has_anonymous = NULL;
+	return child;
+}
 
+static int copy(struct memmap_mm *parent, struct memmap_mm *child)
+{
+	MM_HOLD(child_lock, write, &child->mapping_lock, MM_LOCK_RANK_MAPPING_OF_CHILD);
 	int err = vma_set_reserve(&child->vmas, parent->nr_vmas);
 	if (!err)
 		err = copy_vmas(parent, child);
+	return err ? err : mm_fork_pages(parent, child);
+}
+
+int memmap_mm_fork_into(struct memmap_mm *parent, const struct memmap_mm_fork_options *options,
+			struct memmap_mm **out)
+{
+	static const struct memmap_mm_fork_options none = {0};
+	struct memmap_mm *child;
+	int err = -ENOMEM;
+	{
+		MM_LOCK_WRITE(parent);
+		child = make_child(parent, options ? options : &none);
+		if (child)
+			err = copy(parent, child);
+	}
 	if (err) {
 		memmap_mm_release(child);
 		return err;
 	}
 	*out = child;
 	return 0;
+}
+
+int memmap_mm_fork(struct memmap_mm *parent, const struct memmap_mm_hooks *hooks,
+		   struct memmap_mm **out)
+{
+	const struct memmap_mm_fork_options options = {.hooks = hooks};
+	return memmap_mm_fork_into(parent, &options, out);
 }

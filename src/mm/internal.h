@@ -32,7 +32,11 @@
 #include <stdint.h>
 
 #include <memmap/error.h>
+#include <memmap/memory_file.h>
 #include <memmap/mm.h>
+
+#include "lock.h"
+#include "pma.h"
 
 /*
  * ---- The VMA as the set keeps it ----
@@ -80,8 +84,17 @@ int vma_split_value(struct memmap_addr_range r, struct vma *v, uint64_t at, stru
 #include <memmap/segment_set.h>
 /* clang-format on */
 
+/* See populate.c. */
+struct mm_to_populate {
+	struct memmap_addr_range range;
+	bool ignore_errors; /* pass over what cannot be populated */
+	bool locked_only;   /* VMAs that are not locked are left alone */
+};
+
 struct memmap_mm {
 	struct memmap_mapping_space space; /* as Mappables know it */
+	/* Over the VMAs and all that is not said to be under the active lock. */
+	struct mm_lock mapping_lock;
 	struct vma_set vmas;
 	size_t nr_vmas; /* Linux's map_count */
 
@@ -105,7 +118,37 @@ struct memmap_mm {
 	uint64_t last_anon_vma; /* the greatest identity given to an owner of anonymous pages */
 
 	struct mm_name *names; /* texts of names that were given by copy */
+
+	/*
+	 * What is to be populated once the mapping lock has been released: see populate.c. Empty:
+	 * nothing.
+	 */
+	struct mm_to_populate to_populate;
+
+	/* ---- Pages ---- */
+
+	struct memmap_memory_file *memory_file; /* NULL: VMAs only, there are no pages */
+	struct memmap_file *memory;             /* the same as a File */
+	struct memmap_address_space *address_space;
+	uint64_t fault_around; /* bytes, a power of two */
+
+	/*
+	 * Over the PMAs, and over the owners of anonymous pages (anon_vma) while the mapping lock
+	 * is held for reading only.
+	 */
+	struct mm_lock active_lock;
+	struct pma_set pmas;
+	size_t pmas_owed;       /* insertions that the operation under way was promised */
+	uint64_t invalidations; /* how often something was invalidated */
+	/* Pages of zeros for those who read before anything was written; empty: none yet. */
+	struct memmap_file_range zeros;
 };
+
+/* Does the address space have pages, or only VMAs? */
+static inline bool mm_has_pages(const struct memmap_mm *mm)
+{
+	return mm->memory_file != NULL;
+}
 
 static inline uint64_t range_pages(struct memmap_addr_range r)
 {
@@ -241,13 +284,37 @@ bool vma_reading_makes_anon(const struct memmap_mm *mm, struct vma_iterator it,
 			    struct memmap_addr_range ar);
 
 /*
- * Pages of `ar` are being populated, as by mmap(MAP_POPULATE) and mlock(2): private writable VMAs
- * get their anon_vma. Holes are passed over. Linux's __mm_populate().
+ * ---- Populating (populate.c) ----
+ */
+
+/*
+ * Pages of `ar` are to be populated, as by mmap(MAP_POPULATE) and mlock(2). Holes are passed over.
+ * Linux's __mm_populate(). Without pages, private writable VMAs get their anon_vma at once; with
+ * them it is noted, for mm_end_write_and_populate().
  *
+ * Requires:    the mapping lock for writing
  * Returns:     0
- *              -EFAULT  a VMA permits no access, and `ignore_errors` is false: it ends there
+ *              -EFAULT  (without pages) a VMA permits no access, and `ignore_errors` is false
  */
 int mm_populate(struct memmap_mm *mm, struct memmap_addr_range ar, bool ignore_errors);
+
+/* The same for those VMAs of `ar` that are locked. */
+void mm_populate_locked(struct memmap_mm *mm, struct memmap_addr_range ar);
+
+/*
+ * mm_end_write(), and what has been noted is populated. Returns `result`, unless populating fails
+ * and errors are not to be ignored: then what mlock(2) says.
+ */
+int64_t mm_end_write_and_populate(struct memmap_mm *mm, int64_t result);
+
+/*
+ * Touch each page of `ar`, a part of the VMA at `it`.
+ *
+ * Requires:    the mapping lock, for reading at least; the VMA permits it
+ * Returns:     as memmap_mm_handle_fault()
+ */
+int mm_touch_pages(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range ar,
+		   memmap_access at);
 
 /*
  * ---- Limits and counts (limits.c) ----
@@ -421,5 +488,162 @@ int mm_unmap(struct memmap_mm *mm, struct memmap_addr_range range);
 /* Let the VMA at `it`, which grows down, begin at the page of `addr`. Linux's expand_downwards().
  */
 int mm_expand_down(struct memmap_mm *mm, struct vma_iterator it, uint64_t addr);
+
+/*
+ * ---- PMAs (pma.c) ----
+ *
+ * What changes them requires the active lock for writing, but for mm_reserve() and mm_hide_pages(),
+ * which take it.
+ */
+
+enum pma_kinds {
+	PMA_SHARED = 1,
+	PMA_PRIVATE = 2,
+	PMA_GUARD = 4,
+	PMA_PAGES = PMA_SHARED | PMA_PRIVATE,
+	PMA_ALL = PMA_PAGES | PMA_GUARD,
+};
+
+/*
+ * Have room for the next `nr_vmas` splits and insertions of VMAs, and `nr_pmas` of PMAs: 0, or
+ * -ENOMEM. Requires the mapping lock for writing.
+ */
+int mm_reserve(struct memmap_mm *mm, size_t nr_vmas, size_t nr_pmas);
+
+/* The same for PMAs only. */
+int mm_reserve_pmas(struct memmap_mm *mm, size_t n);
+
+void mm_platform_unmap(struct memmap_mm *mm, struct memmap_addr_range ar);
+
+/* The platform may do `at` in `ar` at most. */
+void mm_platform_limit(struct memmap_mm *mm, struct memmap_addr_range ar, memmap_access at);
+
+/*
+ * Take the pages of `ar` from the guest, before Mappables are told that they are not mapped any
+ * more. The PMAs stay, so that nothing has changed if it comes to nothing: the mapping lock, held
+ * for writing, keeps faults waiting meanwhile.
+ */
+void mm_hide_pages(struct memmap_mm *mm, struct memmap_addr_range ar);
+
+/* Take a reference on pages of a file, on behalf of the address space. */
+void pma_inc_ref(struct memmap_mm *mm, struct memmap_file *file, struct memmap_file_range fr);
+
+/* Drop what of `ar` is of these kinds; the platform does not map it any more. Reserve 1. */
+void mm_drop_pmas(struct memmap_mm *mm, struct memmap_addr_range ar, enum pma_kinds kinds);
+
+/* Drop all pages that were freed lazily. Were there any? */
+bool mm_reclaim_lazily_freed(struct memmap_mm *mm);
+
+/*
+ * Let `ar` be mapped as `p` says, in place of what was there, and take over the references that `p`
+ * holds. Reserve 2.
+ */
+struct pma_iterator mm_put_pma(struct memmap_mm *mm, struct memmap_addr_range ar, struct pma p);
+
+/* Let `part` of the PMA at `it` be as `p` says, at the offsets where it is. Reserve 2. */
+struct pma_iterator mm_change_pma(struct memmap_mm *mm, struct pma_iterator it,
+				  struct memmap_addr_range part, struct pma p);
+
+/* Permit `at` in `ar`, at most, without a fault. Reserve 2. */
+void mm_limit_pmas(struct memmap_mm *mm, struct memmap_addr_range ar, memmap_access at);
+
+/* MADV_FREE of the private pages of `ar`. Reserve 2. */
+void mm_free_pmas_lazily(struct memmap_mm *mm, struct memmap_addr_range ar);
+
+/* How many PMAs overlap `ar`? */
+size_t mm_nr_pmas(const struct memmap_mm *mm, struct memmap_addr_range ar);
+
+/*
+ * Move what is mapped in `from`, which the platform does not map any more, to `to`, where nothing
+ * is. Reserve as many as overlap `from`, and 1.
+ */
+void mm_move_pmas(struct memmap_mm *mm, struct memmap_addr_range from, uint64_t to);
+
+/* invalidate() of the address space as a MappingSpace. Takes the active lock. */
+void mm_invalidate(struct memmap_mapping_space *ms, struct memmap_addr_range ar,
+		   struct memmap_invalidate_opts opts);
+
+/*
+ * ---- Advice for pages (madvise_pages.c); the mapping lock is held for writing ----
+ */
+
+/* Have room for whatever advice for `range` does to PMAs: 0 or -ENOMEM. */
+int mm_reserve_for_advice(struct memmap_mm *mm, struct memmap_addr_range range);
+
+/* Do to the pages of `range` what advice says that the VMAs permit. */
+void mm_advise_pages(struct memmap_mm *mm, struct memmap_addr_range range, int advice);
+
+/* MADV_REMOVE of `part` of the VMA at `it`, which maps a file: 0 or what the file refuses it with. */
+int mm_punch_hole(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range part);
+
+/* MADV_POPULATE_READ, or _WRITE; takes the mapping lock. */
+int mm_populate_as_advised(struct memmap_mm *mm, struct memmap_addr_range range, bool write);
+
+/* The pages of a fork's child (fork_pages.c): 0 or -ENOMEM. Takes the active locks of both. */
+int mm_fork_pages(struct memmap_mm *parent, struct memmap_mm *child);
+
+/* What is resident (resident.c); the active lock is held. */
+void mm_count_resident(const struct memmap_mm *mm, struct memmap_mm_stats *out);
+
+/*
+ * ---- Faults (fault.c, copy_on_write.c) ----
+ */
+
+/* One touch. */
+struct mm_fault {
+	struct memmap_mm *mm;
+	struct vma_iterator vma;
+	memmap_access vma_perms; /* what the VMA permits, effectively */
+	uint64_t page;           /* that is touched; page-aligned, within the VMA */
+	uint64_t end;            /* up to here pages will be touched next; at least page + 1 page */
+	memmap_access at;
+	bool show;      /* have the platform map what is got */
+	bool precommit; /* at once */
+	/* Out: what is there has been made present up to here. */
+	uint64_t done;
+	enum memmap_fault_code code; /* why it is -EFAULT */
+};
+
+/* A touch of [page, end), a part of the VMA at `it`. */
+struct mm_fault mm_fault_of(struct memmap_mm *mm, struct vma_iterator it, uint64_t page,
+			    uint64_t end, memmap_access at);
+
+/*
+ * Make the page present for accesses of the kinds `at`, which the VMA (or, for what ignores its
+ * permissions, what it may be made to permit) allows.
+ *
+ * Requires:    the mapping lock, for reading at least; not the active lock
+ * Returns:     0, and f->done; or as memmap_mm_handle_fault()
+ */
+int mm_get_pages(struct mm_fault *f);
+
+/* Have the platform map `ar`, a part of what is behind `offset` of `file`. */
+int mm_show(const struct mm_fault *f, struct memmap_addr_range ar, struct memmap_file *file,
+	    uint64_t offset, memmap_access perms);
+
+/* Private page(s) that nobody has written to yet; the active lock is held. */
+int mm_new_private_pages(struct mm_fault *f);
+
+/* The page of zeros, until it is written to; the active lock is held. */
+int mm_map_zeros(struct mm_fault *f);
+
+/* The private page at `it` is to be written to; the active lock is held. */
+int mm_break_copy_on_write(struct mm_fault *f, struct pma_iterator it);
+
+/*
+ * A private page with the contents of the Mappable's, which is asked; the active lock is not held.
+ * `seen` is what mm->invalidations was when it was known that this is needed.
+ */
+int mm_copy_from_mappable(struct mm_fault *f, uint64_t seen);
+
+/* Drop the area of zeros: no page is left. */
+void mm_release_zeros(struct memmap_mm *mm);
+
+/* Translate the page, and what of `optional` there is besides; the active lock is not held. */
+int mm_translate(struct mm_fault *f, struct memmap_addr_range optional, memmap_access at,
+		 struct memmap_translations *ts);
+
+/* What mm_get_pages() and its steps return when something has changed meanwhile: look again. */
+#define MM_RETRY 1
 
 #endif /* MEMMAP_SRC_MM_INTERNAL_H */

@@ -99,10 +99,12 @@ void memmap_mm_limits_default(struct memmap_mm_limits *limits)
 
 struct memmap_mm_limits memmap_mm_get_limits(const struct memmap_mm *mm)
 {
+	MM_LOCK_READ(mm);
 	return mm->limits;
 }
 
 void memmap_mm_set_limits(struct memmap_mm *mm, const struct memmap_mm_limits *limits)
 {
+	MM_LOCK_WRITE(mm);
 	mm->limits = *limits;
 }

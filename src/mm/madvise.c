@@ -4,8 +4,9 @@
  *
  * Advice comes in three kinds:
  *   - what changes flags of VMAs, which split and merge for it (new_flags());
- *   - what concerns pages only: here it is checked as far as VMAs decide, and whoever holds the
- *     pages then does it (advise_pages()). 0 means that the VMAs permit it;
+ *   - what concerns pages only: it is checked as far as VMAs decide (check_pages_advice()), and then
+ *     done to the pages of all VMAs that permit it (madvise_pages.c). In an address space without
+ *     pages 0 means that the VMAs permit it;
  *   - populating, which is checked page by page and stops at the first refusal (populate()).
  *
  * The first two go over the VMAs of the range in order. A VMA that refuses ends the call, and what
@@ -177,8 +178,8 @@ static int advise_collapse(struct memmap_mm *mm, struct vma_iterator it,
  *
  * Returns:     0, -EINVAL, or -EACCES
  */
-static int advise_pages(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range part,
-			int advice)
+static int check_pages_advice(struct memmap_mm *mm, struct vma_iterator it,
+			      struct memmap_addr_range part, int advice)
 {
 	struct vma *v = vma_iterator_value_ptr(it);
 	const uint64_t unmovable = MEMMAP_VM_LOCKED | MEMMAP_VM_PFNMAP;
@@ -199,7 +200,9 @@ static int advise_pages(struct memmap_mm *mm, struct vma_iterator it, struct mem
 	case MADV_REMOVE: /* punches a hole into the file */
 		if ((v->flags & MEMMAP_VM_LOCKED) || !v->identity)
 			return -EINVAL;
-		return vma_is_shared_writable(v) ? 0 : -EACCES;
+		if (!vma_is_shared_writable(v))
+			return -EACCES;
+		return mm_punch_hole(mm, it, part);
 	case MADV_COLLAPSE:
 		return advise_collapse(mm, it, part);
 	case MADV_GUARD_INSTALL:
@@ -247,12 +250,41 @@ static int advise(struct memmap_mm *mm, struct vma_iterator it, struct memmap_ad
 	if (!seal_permits(v, advice))
 		return -EPERM;
 	if (advice_kind(advice) == ADVICE_PAGES)
-		return advise_pages(mm, it, part, advice);
+		return check_pages_advice(mm, it, part, advice);
 	int err = new_flags(v, advice, &flags);
 	if (err || flags == v->flags)
 		return err;
 	err = mm_modify_flags(mm, it, part, flags, out);
 	return err == -ENOMEM ? -EAGAIN : err;
+}
+
+/* Advise the VMAs of the range, one by one; `*upto` is where it ended. */
+static int advise_range(struct memmap_mm *mm, struct memmap_addr_range range, int advice,
+			uint64_t *upto)
+{
+	int result = 0;
+	struct vma_iterator it = mm_find(mm, range.start);
+	uint64_t at = range.start;
+	for (; at < range.end; at = vma_iterator_end(it), it = vma_iterator_next_segment(it)) {
+		*upto = at;
+		/*
+		 *      |--- it ---|  hole  |--- it ---|
+		 */
+		if (!vma_iterator_ok(it))
+			return -ENOMEM;
+		if (vma_iterator_start(it) > at) {
+			result = -ENOMEM;
+			at = vma_iterator_start(it);
+			if (at >= range.end)
+				return result;
+		}
+		uint64_t end = vma_iterator_end(it) < range.end ? vma_iterator_end(it) : range.end;
+		int err = advise(mm, it, range_of(at, end), advice, &it);
+		if (err)
+			return err;
+	}
+	*upto = range.end;
+	return result;
 }
 
 int64_t memmap_mm_sys_madvise(struct memmap_mm *mm, uint64_t addr, uint64_t length, int advice)
@@ -266,30 +298,18 @@ int64_t memmap_mm_sys_madvise(struct memmap_mm *mm, uint64_t addr, uint64_t leng
 		return -EINVAL;
 	if (range.start == range.end)
 		return 0;
+	if (kind == ADVICE_POPULATE && mm_has_pages(mm))
+		return mm_populate_as_advised(mm, range, advice == MADV_POPULATE_WRITE);
+
+	MM_LOCK_WRITE(mm);
 	if (kind == ADVICE_POPULATE)
 		return populate(mm, range, advice == MADV_POPULATE_WRITE);
 	if (kind == ADVICE_FLAGS && vma_set_reserve(&mm->vmas, 2) != 0)
 		return -EAGAIN;
-
-	int64_t result = 0;
-	struct vma_iterator it = mm_find(mm, range.start);
-	for (uint64_t at = range.start; at < range.end;
-	     at = vma_iterator_end(it), it = vma_iterator_next_segment(it)) {
-		/*
-		 *      |--- it ---|  hole  |--- it ---|
-		 */
-		if (!vma_iterator_ok(it))
-			return -ENOMEM;
-		if (vma_iterator_start(it) > at) {
-			result = -ENOMEM;
-			at = vma_iterator_start(it);
-			if (at >= range.end)
-				break;
-		}
-		uint64_t end = vma_iterator_end(it) < range.end ? vma_iterator_end(it) : range.end;
-		int err = advise(mm, it, range_of(at, end), advice, &it);
-		if (err)
-			return err;
-	}
+	if (kind == ADVICE_PAGES && mm_reserve_for_advice(mm, range) != 0)
+		return -EAGAIN;
+	int result = advise_range(mm, range, advice, &range.end);
+	if (kind == ADVICE_PAGES)
+		mm_advise_pages(mm, range, advice);
 	return result;
 }

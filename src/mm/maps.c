@@ -245,6 +245,8 @@ bool text_append_vsyscall(struct memmap_text *text)
 int memmap_mm_print_maps_range(const struct memmap_mm *mm, struct memmap_addr_range ar,
 			       struct memmap_text *text)
 {
+	MM_LOCK_READ(mm);
+	MM_LOCK_ACTIVE_READ(mm);
 	text->length = 0;
 	for (struct vma_iterator it = vma_set_lower_bound_segment(&mm->vmas, ar.start);
 	     vma_iterator_ok(it) && vma_iterator_start(it) < ar.end;

@@ -3,8 +3,7 @@
  * mlock, mlock2, munlock, mlockall, munlockall.
  *
  * To lock is to set flags of VMAs, splitting and merging them, and then to populate them: private
- * writable memory gets its pages, and so its owner of anonymous pages (see anon.c). Whoever holds
- * the real pages populates them when a call has succeeded.
+ * writable memory gets its pages, and so its owner of anonymous pages (see populate.c).
  *
  * Special mappings and droppable memory are passed over. A hole is -ENOMEM, but what lies before it
  * has been locked; so is a mapping that permits no access, but then everything has been locked:
@@ -81,7 +80,7 @@ static uint64_t pages_locked_in(const struct memmap_mm *mm, uint64_t start, uint
 	return bytes >> MEMMAP_PAGE_SHIFT;
 }
 
-static int64_t lock_call(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t lock)
+static int64_t do_lock(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t lock)
 {
 	struct memmap_addr_range range;
 
@@ -105,6 +104,12 @@ static int64_t lock_call(struct memmap_mm *mm, uint64_t addr, uint64_t length, u
 	return mm_populate(mm, range, false) ? -ENOMEM : 0;
 }
 
+static int64_t lock_call(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t lock)
+{
+	mm_begin_write(mm);
+	return mm_end_write_and_populate(mm, do_lock(mm, addr, length, lock));
+}
+
 int64_t memmap_mm_sys_mlock(struct memmap_mm *mm, uint64_t addr, uint64_t length)
 {
 	return lock_call(mm, addr, length, MEMMAP_VM_LOCKED);
@@ -122,6 +127,7 @@ int64_t memmap_mm_sys_munlock(struct memmap_mm *mm, uint64_t addr, uint64_t leng
 {
 	struct memmap_addr_range range;
 	const int err = lock_pages(addr, length, &range);
+	MM_LOCK_WRITE(mm);
 
 	return err ? err : lock_range(mm, range, 0);
 }
@@ -139,7 +145,7 @@ static void lock_all(struct memmap_mm *mm, uint64_t lock)
 	}
 }
 
-int64_t memmap_mm_sys_mlockall(struct memmap_mm *mm, uint64_t flags_)
+static int64_t do_lock_all(struct memmap_mm *mm, uint64_t flags_)
 {
 	const int flags = (int)flags_; /* the system call takes no more of it */
 	const uint64_t lock =
@@ -163,8 +169,15 @@ int64_t memmap_mm_sys_mlockall(struct memmap_mm *mm, uint64_t flags_)
 	return 0;
 }
 
+int64_t memmap_mm_sys_mlockall(struct memmap_mm *mm, uint64_t flags)
+{
+	mm_begin_write(mm);
+	return mm_end_write_and_populate(mm, do_lock_all(mm, flags));
+}
+
 int64_t memmap_mm_sys_munlockall(struct memmap_mm *mm)
 {
+	MM_LOCK_WRITE(mm);
 	mm->def_flags &= ~VM_LOCKED_MASK;
 	lock_all(mm, 0);
 	return 0;

@@ -5,6 +5,7 @@
  * Glossary
  * --------
  *   VMA           a range of addresses that are mapped alike
+ *   PMA           what is mapped there now, from where; see pma.c
  *   Mappable      what a VMA maps: an inode; told of every mapping that comes, goes or moves
  *   identity      the open file behind a VMA: keeps the Mappable alive, names it
  *   anon_vma      the owner of a VMA's anonymous pages; see anon.c
@@ -15,10 +16,15 @@
  *
  * Lock order
  * ----------
- * An address space takes no lock of its own: whoever uses it sees to it that a writer is alone (the
- * mapping lock). Under the mapping lock come, in this order, the locks of Mappables (add_mapping()
- * and its kin), then what they take. invalidate() is called under a Mappable's locks and takes
- * none.
+ * Every public function takes the locks that it needs (lock.h says how):
+ *
+ *   1. the mapping lock, over VMAs and all that belongs to them; hooks are called under it
+ *   2. the locks of Mappables and identities (add_mapping(), translate(), msync() and their kin)
+ *   3. the active lock, over PMAs; invalidate(), called under a Mappable's locks, takes it alone
+ *   4. the platform's locks; the locks of Files, the memory file among them
+ *
+ * fork() holds both locks of the parent and of the child, the parent's before the child's; nobody
+ * else holds locks of two address spaces.
  */
 #include "internal.h"
 
@@ -58,6 +64,7 @@ static bool layout_is_consistent(const struct memmap_mm_layout *l)
 
 struct memmap_mm_layout memmap_mm_get_layout(const struct memmap_mm *mm)
 {
+	MM_LOCK_READ(mm);
 	return mm->layout;
 }
 
@@ -65,6 +72,7 @@ int memmap_mm_set_layout(struct memmap_mm *mm, const struct memmap_mm_layout *la
 {
 	if (!layout_is_consistent(layout))
 		return -EINVAL;
+	MM_LOCK_WRITE(mm);
 	mm->layout = *layout;
 	return 0;
 }
@@ -73,16 +81,10 @@ int memmap_mm_set_layout(struct memmap_mm *mm, const struct memmap_mm_layout *la
  * ---- Life ----
  */
 
-/* Mappables invalidate translations; a space that only keeps VMAs has none. */
-static void invalidate(struct memmap_mapping_space *ms, struct memmap_addr_range ar,
-		       struct memmap_invalidate_opts opts)
-{
-	(void)ms;
-	(void)ar;
-	(void)opts;
-}
+/* How far faults go by default: as far as Linux's, for files. */
+#define FAULT_AROUND UINT64_C(0x10000)
 
-static const struct memmap_mapping_space_ops space_ops = {.invalidate = invalidate};
+static const struct memmap_mapping_space_ops space_ops = {.invalidate = mm_invalidate};
 
 struct memmap_mm *mm_allocate(const struct memmap_allocator *allocator)
 {
@@ -95,12 +97,17 @@ struct memmap_mm *mm_allocate(const struct memmap_allocator *allocator)
 		mm->allocator = &mm->allocator_storage;
 	}
 	vma_set_init(&mm->vmas, mm->allocator);
+	pma_set_init(&mm->pmas, mm->allocator);
+	mm_lock_init(&mm->mapping_lock);
+	mm_lock_init(&mm->active_lock);
 	return mm;
 }
 
 int memmap_mm_create(const struct memmap_mm_options *options, struct memmap_mm **out)
 {
-	if (!layout_is_consistent(&options->layout))
+	if (!layout_is_consistent(&options->layout) ||
+	    (options->fault_around & (options->fault_around - 1)) ||
+	    (options->fault_around && options->fault_around < MEMMAP_PAGE_SIZE))
 		return -EINVAL;
 	struct memmap_mm *mm = mm_allocate(options->allocator);
 	if (!mm)
@@ -109,6 +116,14 @@ int memmap_mm_create(const struct memmap_mm_options *options, struct memmap_mm *
 	mm->limits = options->limits;
 	mm->hooks = options->hooks;
 	mm->context = options->context;
+	if (options->memory_file) {
+		mm->memory_file = options->memory_file;
+		mm->memory = memmap_memory_file_file(options->memory_file);
+		mm->address_space = options->address_space;
+		mm->fault_around = options->fault_around ? options->fault_around : FAULT_AROUND;
+		/* Its own faults know. */
+		mm->hooks.has_anonymous = NULL;
+	}
 	*out = mm;
 	return 0;
 }
@@ -128,9 +143,16 @@ void memmap_mm_release(struct memmap_mm *mm)
 {
 	if (!mm)
 		return;
-	mm_remove_all(mm);
+	{
+		MM_LOCK_WRITE(mm);
+		mm_remove_all(mm);
+	}
+	mm_release_zeros(mm);
 	vma_set_destroy(&mm->vmas);
+	pma_set_destroy(&mm->pmas);
 	mm_release_names(mm);
+	mm_lock_destroy(&mm->mapping_lock);
+	mm_lock_destroy(&mm->active_lock);
 	/* The allocator's table lies in what is being freed. */
 	struct memmap_allocator allocator = mm->allocator_storage;
 	memmap_deallocate(mm->allocator ? &allocator : NULL, mm, sizeof(*mm));
@@ -140,6 +162,7 @@ int memmap_mm_exec(struct memmap_mm *mm, const struct memmap_mm_layout *layout)
 {
 	if (!layout_is_consistent(layout))
 		return -EINVAL;
+	MM_LOCK_WRITE(mm);
 	mm_remove_all(mm);
 	mm->layout = *layout;
 	mm->def_flags = 0;
@@ -159,15 +182,19 @@ struct memmap_mapping_space *memmap_mm_mapping_space(struct memmap_mm *mm)
 
 bool memmap_mm_find_vma(const struct memmap_mm *mm, uint64_t addr, struct memmap_vma *out)
 {
+	MM_LOCK_READ(mm);
 	struct vma_iterator it = mm_find(mm, addr);
 	if (!vma_iterator_ok(it))
 		return false;
+	/* Faults give owners of anonymous pages under this one. */
+	MM_LOCK_ACTIVE_READ(mm);
 	*out = vma_export(it);
 	return true;
 }
 
 void memmap_mm_get_stats(const struct memmap_mm *mm, struct memmap_mm_stats *out)
 {
+	MM_LOCK_READ(mm);
 	*out = (struct memmap_mm_stats){
 		.nr_vmas = mm->nr_vmas,
 		.total_pages = mm->total_pages,
@@ -177,4 +204,8 @@ void memmap_mm_get_stats(const struct memmap_mm *mm, struct memmap_mm_stats *out
 		.stack_pages = mm->stack_pages,
 		.locked_pages = mm->locked_pages,
 	};
+	if (mm_has_pages(mm)) {
+		MM_LOCK_ACTIVE_READ(mm);
+		mm_count_resident(mm, out);
+	}
 }

@@ -84,7 +84,7 @@ static int prepare(struct memmap_mm *mm, struct new_mapping *n, const struct mm_
 static int map_region(struct memmap_mm *mm, struct new_mapping *n)
 {
 	struct mm_unmap unmap;
-	int err = vma_set_reserve(&mm->vmas, MM_UNMAP_RESERVE + 1);
+	int err = mm_reserve(mm, MM_UNMAP_RESERVE + 1, MM_UNMAP_RESERVE);
 	if (!err)
 		err = mm_unmap_check(mm, n->range, &unmap);
 	if (err)
@@ -246,9 +246,9 @@ static int choose_range(struct memmap_mm *mm, uint64_t addr, uint64_t length, ui
 	return 0;
 }
 
-int64_t memmap_mm_sys_mmap(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t prot,
-			   uint64_t map_flags, const struct memmap_mmap_file *file, uint64_t offset,
-			   const struct memmap_shared_anonymous *shared_anonymous)
+static int64_t sys_mmap(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t prot,
+			uint64_t map_flags, const struct memmap_mmap_file *file, uint64_t offset,
+			const struct memmap_shared_anonymous *shared_anonymous)
 {
 	int err;
 	if (!memmap_is_page_aligned(offset))
@@ -319,6 +319,15 @@ int64_t memmap_mm_sys_mmap(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 	return (int64_t)n.range.start;
 }
 
+int64_t memmap_mm_sys_mmap(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t prot,
+			   uint64_t map_flags, const struct memmap_mmap_file *file, uint64_t offset,
+			   const struct memmap_shared_anonymous *shared_anonymous)
+{
+	mm_begin_write(mm);
+	return mm_end_write_and_populate(
+		mm, sys_mmap(mm, addr, length, prot, map_flags, file, offset, shared_anonymous));
+}
+
 /*
  * ---- The embedding program's own mappings ----
  */
@@ -376,7 +385,8 @@ static int range_of_opts(struct memmap_mm *mm, const struct memmap_mmap_opts *op
 	return 0;
 }
 
-int memmap_mm_mmap(struct memmap_mm *mm, const struct memmap_mmap_opts *opts, uint64_t *addr)
+static int map_as_opts_say(struct memmap_mm *mm, const struct memmap_mmap_opts *opts,
+			   uint64_t *addr)
 {
 	uint64_t length, end;
 	if (opts->length == 0 || (opts->unmap && (!opts->fixed || opts->no_replace)) ||
@@ -411,8 +421,15 @@ int memmap_mm_mmap(struct memmap_mm *mm, const struct memmap_mmap_opts *opts, ui
 	if (err)
 		return err;
 	if ((n.value.flags & MEMMAP_VM_LOCKED) || opts->precommit ||
-	    opts->platform_effect == MEMMAP_PLATFORM_EFFECT_COMMIT)
+	    opts->platform_effect == MEMMAP_PLATFORM_EFFECT_COMMIT ||
+	    (mm_has_pages(mm) && opts->platform_effect == MEMMAP_PLATFORM_EFFECT_POPULATE))
 		(void)mm_populate(mm, n.range, true);
 	*addr = n.range.start;
 	return 0;
+}
+
+int memmap_mm_mmap(struct memmap_mm *mm, const struct memmap_mmap_opts *opts, uint64_t *addr)
+{
+	mm_begin_write(mm);
+	return (int)mm_end_write_and_populate(mm, map_as_opts_say(mm, opts, addr));
 }

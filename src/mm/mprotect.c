@@ -44,11 +44,48 @@ static int protect(struct memmap_mm *mm, struct vma_iterator it, struct memmap_a
 	/* What is locked and becomes writable is copied at once. */
 	if ((old & (MEMMAP_VM_WRITE | MEMMAP_VM_SHARED | MEMMAP_VM_LOCKED)) == MEMMAP_VM_LOCKED &&
 	    (flags & MEMMAP_VM_WRITE))
-		(void)mm_populate(mm, r, true);
+		mm_populate_locked(mm, r);
 	return 0;
 }
 
-int64_t memmap_mm_sys_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t prot)
+/* Change the VMAs of the range, one by one; `*at` is where it ended. */
+static int protect_range(struct memmap_mm *mm, struct memmap_addr_range range, uint64_t prot,
+			 uint64_t *at)
+{
+	bool read_implies_exec = mm->limits.read_implies_exec && (prot & PROT_READ);
+	struct vma_iterator it = mm_find(mm, range.start);
+	for (*at = range.start; *at < range.end;
+	     *at = vma_iterator_end(it), it = vma_iterator_next_segment(it)) {
+		if (!vma_iterator_ok(it) || vma_iterator_start(it) > *at)
+			return -ENOMEM;
+		const struct vma *v = vma_iterator_value_ptr(it);
+		uint64_t flags = (v->flags & ~VM_ACCESS_FLAGS) | (prot & VM_ACCESS_FLAGS);
+		if (read_implies_exec && (v->flags & MEMMAP_VM_MAYEXEC))
+			flags |= MEMMAP_VM_EXEC;
+		/* Each VM_MAY flag is four bits above the flag that it permits. */
+		if (flags & ~(flags >> 4) & VM_ACCESS_FLAGS)
+			return -EACCES;
+		uint64_t end = vma_iterator_end(it) < range.end ? vma_iterator_end(it) : range.end;
+		int err = protect(mm, it, range_of(*at, end), flags, &it);
+		if (err)
+			return err;
+	}
+	*at = range.end;
+	return 0;
+}
+
+/* Pages permit no more than their VMAs at once, and more when they are touched. */
+static void protect_pages(struct memmap_mm *mm, struct memmap_addr_range range, uint64_t prot)
+{
+	if (mm->limits.read_implies_exec && (prot & PROT_READ))
+		prot |= PROT_EXEC;
+	if (!mm_has_pages(mm))
+		return;
+	MM_LOCK_ACTIVE(mm);
+	mm_limit_pmas(mm, range, memmap_access_effective((memmap_access)(prot & VM_ACCESS_FLAGS)));
+}
+
+static int64_t sys_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t prot)
 {
 	const uint64_t grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
 	prot &= ~(uint64_t)(PROT_GROWSDOWN | PROT_GROWSUP);
@@ -76,26 +113,17 @@ int64_t memmap_mm_sys_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t len
 		if (grows & PROT_GROWSUP)
 			return -EINVAL; /* nothing grows up here */
 	}
-	int err = vma_set_reserve(&mm->vmas, 2);
+	int err = mm_reserve(mm, 2, 2);
 	if (err)
 		return err;
+	uint64_t at;
+	err = protect_range(mm, range, prot, &at);
+	protect_pages(mm, range_of(range.start, at), prot);
+	return err;
+}
 
-	bool read_implies_exec = mm->limits.read_implies_exec && (prot & PROT_READ);
-	for (uint64_t at = range.start; at < range.end;
-	     at = vma_iterator_end(it), it = vma_iterator_next_segment(it)) {
-		if (!vma_iterator_ok(it) || vma_iterator_start(it) > at)
-			return -ENOMEM;
-		const struct vma *v = vma_iterator_value_ptr(it);
-		uint64_t flags = (v->flags & ~VM_ACCESS_FLAGS) | (prot & VM_ACCESS_FLAGS);
-		if (read_implies_exec && (v->flags & MEMMAP_VM_MAYEXEC))
-			flags |= MEMMAP_VM_EXEC;
-		/* Each VM_MAY flag is four bits above the flag that it permits. */
-		if (flags & ~(flags >> 4) & VM_ACCESS_FLAGS)
-			return -EACCES;
-		uint64_t end = vma_iterator_end(it) < range.end ? vma_iterator_end(it) : range.end;
-		err = protect(mm, it, range_of(at, end), flags, &it);
-		if (err)
-			return err;
-	}
-	return 0;
+int64_t memmap_mm_sys_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t prot)
+{
+	mm_begin_write(mm);
+	return mm_end_write_and_populate(mm, sys_mprotect(mm, addr, length, prot));
 }

@@ -17,7 +17,8 @@
  * whatever can be refused is found out first (plan_move()), then all memory is got and the
  * Mappables are told (prepare_move()), and only then are VMAs changed (commit_move()).
  *
- * Nothing here looks at pages: whoever holds them moves them when the call has succeeded.
+ * Pages move with their VMA, references and all; the platform is told to forget them at the source,
+ * and learns of them at the destination when they are touched there.
  */
 #include "internal.h"
 
@@ -238,7 +239,12 @@ static int prepare_move(struct memmap_mm *mm, struct move *m)
 
 	mm_settle_anon(mm, m->dest.range);
 	mm_settle_anon(mm, m->tail.range);
-	int err = vma_set_reserve(&mm->vmas, 3 * MM_UNMAP_RESERVE + 1);
+	size_t nr_pmas = 0;
+	if (mm_has_pages(mm)) {
+		MM_LOCK_ACTIVE_READ(mm);
+		nr_pmas = mm_nr_pmas(mm, m->from);
+	}
+	int err = mm_reserve(mm, 3 * MM_UNMAP_RESERVE + 1, 3 * MM_UNMAP_RESERVE + nr_pmas);
 	if (err)
 		return err;
 	err = m->unmap_dest ? mm_unmap_tell(mm, &m->dest) : 0;
@@ -292,6 +298,16 @@ static void keep_source(struct memmap_mm *mm, const struct move *m, struct vma_i
 	}
 }
 
+/* The pages go with the copy, also when the source stays. */
+static void move_pages(struct memmap_mm *mm, const struct move *m)
+{
+	if (!mm_has_pages(mm) || m->from.start == m->from.end)
+		return;
+	mm_hide_pages(mm, m->from);
+	MM_LOCK_ACTIVE(mm);
+	mm_move_pmas(mm, m->from, m->to.start);
+}
+
 /* Do all that was prepared. */
 static void commit_move(struct memmap_mm *mm, const struct move *m)
 {
@@ -307,6 +323,7 @@ static void commit_move(struct memmap_mm *mm, const struct move *m)
 		mm_unmap_commit(mm, &m->dest);
 	if (m->unmap_tail)
 		mm_unmap_commit(mm, &m->tail);
+	move_pages(mm, m);
 	/*
 	 * The copy may merge with its own source, when it lies beside it and has no pages yet:
 	 *
@@ -484,8 +501,8 @@ static int64_t move_all(struct memmap_mm *mm, const struct remap *r)
 	return result;
 }
 
-int64_t memmap_mm_sys_mremap(struct memmap_mm *mm, uint64_t addr, uint64_t old_length,
-			     uint64_t new_length, uint64_t flags, uint64_t new_addr)
+static int64_t sys_mremap(struct memmap_mm *mm, uint64_t addr, uint64_t old_length,
+			  uint64_t new_length, uint64_t flags, uint64_t new_addr)
 {
 	struct remap r = {
 		.addr = addr,
@@ -523,4 +540,12 @@ int64_t memmap_mm_sys_mremap(struct memmap_mm *mm, uint64_t addr, uint64_t old_l
 		(void)mm_populate(mm, range_of(start + r.old_length, start + r.new_length), true);
 	}
 	return result;
+}
+
+int64_t memmap_mm_sys_mremap(struct memmap_mm *mm, uint64_t addr, uint64_t old_length,
+			     uint64_t new_length, uint64_t flags, uint64_t new_addr)
+{
+	mm_begin_write(mm);
+	return mm_end_write_and_populate(
+		mm, sys_mremap(mm, addr, old_length, new_length, flags, new_addr));
 }

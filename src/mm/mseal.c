@@ -22,6 +22,7 @@ static bool has_hole(const struct memmap_mm *mm, struct memmap_addr_range range)
 int64_t memmap_mm_sys_mseal(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t flags)
 {
 	struct memmap_addr_range range = {.start = addr};
+	MM_LOCK_WRITE(mm);
 
 	if (flags || !memmap_is_page_aligned(addr))
 		return -EINVAL;

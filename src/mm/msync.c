@@ -13,6 +13,7 @@ int64_t memmap_mm_sys_msync(struct memmap_mm *mm, uint64_t addr, uint64_t length
 	const int flags = (int)flags_; /* the system call takes no more of it */
 	int64_t result = 0;
 	struct memmap_addr_range range = {.start = addr};
+	MM_LOCK_READ(mm);
 
 	if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC))
 		return -EINVAL;

@@ -134,6 +134,7 @@ static void put_back(struct memmap_mm *mm, struct memmap_addr_range range, int p
 int mm_unmap_tell(struct memmap_mm *mm, const struct mm_unmap *unmap)
 {
 	struct memmap_addr_range range = unmap->range;
+	mm_hide_pages(mm, range);
 	for (int pass = PASS_EDGES; pass < NR_PASSES; pass++) {
 		struct run run;
 		for (uint64_t at = range.start; next_run(mm, at, range.end, &run);
@@ -177,12 +178,16 @@ static void trim_head(struct memmap_mm *mm, struct vma_iterator it, uint64_t sta
 	vma_iterator_set_start(it, start);
 }
 
-/* Take the VMAs in `range` out. The Mappables know. */
+/* Take the VMAs in `range` out, and their pages. The Mappables and the platform know. */
 static void remove_range(struct memmap_mm *mm, struct memmap_addr_range range)
 {
 	struct vma_iterator it = mm_find(mm, range.start);
 	if (!vma_iterator_ok(it) || vma_iterator_start(it) >= range.end)
 		return;
+	if (mm_has_pages(mm)) {
+		MM_LOCK_ACTIVE(mm);
+		mm_drop_pmas(mm, range, PMA_ALL);
+	}
 	if (vma_iterator_start(it) < range.start) {
 		/*
 		 *      |----- it ***** range ***** it -----|
@@ -216,7 +221,7 @@ void mm_unmap_commit(struct memmap_mm *mm, const struct mm_unmap *unmap)
 int mm_unmap(struct memmap_mm *mm, struct memmap_addr_range range)
 {
 	struct mm_unmap unmap;
-	int err = vma_set_reserve(&mm->vmas, MM_UNMAP_RESERVE);
+	int err = mm_reserve(mm, MM_UNMAP_RESERVE, MM_UNMAP_RESERVE);
 	if (!err)
 		err = mm_unmap_check(mm, range, &unmap);
 	if (!err)
@@ -228,6 +233,7 @@ int mm_unmap(struct memmap_mm *mm, struct memmap_addr_range range)
 
 int64_t memmap_mm_sys_munmap(struct memmap_mm *mm, uint64_t addr, uint64_t length)
 {
+	MM_LOCK_WRITE(mm);
 	uint64_t task_size = mm->layout.task_size;
 	if (!memmap_is_page_aligned(addr) || addr > task_size || length > task_size - addr)
 		return -EINVAL;

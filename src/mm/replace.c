@@ -68,7 +68,7 @@ static int add_mappings(struct memmap_mm *mm, const struct memmap_vma *vmas, siz
 static int prepare(struct memmap_mm *mm, const struct mm_unmap *unmap,
 		   const struct memmap_vma *vmas, size_t nr_vmas)
 {
-	int err = vma_set_reserve(&mm->vmas, MM_UNMAP_RESERVE + nr_vmas);
+	int err = mm_reserve(mm, MM_UNMAP_RESERVE + nr_vmas, MM_UNMAP_RESERVE);
 	if (!err)
 		err = mm_unmap_tell(mm, unmap);
 	if (err)
@@ -113,6 +113,7 @@ static void release_names(struct memmap_mm *mm, struct anon_name **names, size_t
 int memmap_mm_replace(struct memmap_mm *mm, struct memmap_addr_range ar,
 		      const struct memmap_vma *vmas, size_t nr_vmas)
 {
+	MM_LOCK_WRITE(mm);
 	if (!is_acceptable(mm, ar, vmas, nr_vmas))
 		return -EINVAL;
 	if (ar.start == ar.end)

@@ -48,6 +48,7 @@ int mm_expand_down(struct memmap_mm *mm, struct vma_iterator it, uint64_t addr)
 
 int memmap_mm_expand_stack(struct memmap_mm *mm, uint64_t addr)
 {
+	MM_LOCK_WRITE(mm);
 	struct vma_iterator it = mm_find(mm, addr);
 	if (!vma_iterator_ok(it))
 		return -EFAULT;

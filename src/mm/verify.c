@@ -73,9 +73,67 @@ static int verify_counts(const struct memmap_mm *mm, const struct memmap_mm *sum
 	return 0;
 }
 
+/* The VMAs behind a PMA: there are some for all of it, and they permit what it permits. */
+static int verify_vmas_of(const struct memmap_mm *mm, struct pma_iterator it)
+{
+	const struct memmap_addr_range ar = pma_iterator_range(it);
+	const struct pma *p = pma_iterator_value_ptr(it);
+	struct vma_iterator vma = mm_find(mm, ar.start);
+	for (uint64_t at = ar.start; at < ar.end;
+	     at = vma_iterator_end(vma), vma = vma_iterator_next_segment(vma)) {
+		if (!vma_iterator_ok(vma) || vma_iterator_start(vma) > at)
+			return broken("pages at 0x%" PRIx64 " are there but not mapped", at);
+		const struct vma *v = vma_iterator_value_ptr(vma);
+		memmap_access perms =
+			memmap_access_effective((memmap_access)(v->flags & VM_ACCESS_FLAGS));
+		if (!memmap_access_superset_of(perms, p->perms))
+			return broken("pages at 0x%" PRIx64 " permit more than their VMA", at);
+		if (p->private_ && (v->flags & (MEMMAP_VM_SHARED | MEMMAP_VM_MAYSHARE)))
+			return broken("pages at 0x%" PRIx64 " are private, their VMA is shared",
+				      at);
+		if (p->private_ && !v->anon_vma && !p->zero)
+			return broken("private pages at 0x%" PRIx64 " have no owner", at);
+	}
+	return 0;
+}
+
+static int verify_pma(const struct memmap_mm *mm, struct pma_iterator it)
+{
+	const uint64_t start = pma_iterator_start(it), end = pma_iterator_end(it);
+	const struct pma *p = pma_iterator_value_ptr(it);
+	if (!memmap_is_page_aligned(start | end | p->offset))
+		return broken("PMA [0x%" PRIx64 ", 0x%" PRIx64 "), offset 0x%" PRIx64
+			      ": not page-aligned",
+			      start, end, p->offset);
+	if (p->private_ && p->file != mm->memory)
+		return broken("private pages at 0x%" PRIx64 " are not of the memory file", start);
+	if ((p->zero || p->lazy_free) && !p->private_)
+		return broken("shared pages at 0x%" PRIx64 " are marked as private ones", start);
+	if (!memmap_access_superset_of(pma_reach(p), p->perms))
+		return broken("pages at 0x%" PRIx64 " permit more than they are good for", start);
+	if (pma_is_guard(p) && (p->perms || p->private_))
+		return broken("guard pages at 0x%" PRIx64 " permit something", start);
+	return verify_vmas_of(mm, it);
+}
+
+static int verify_pmas(const struct memmap_mm *mm)
+{
+	int err = pma_set_verify(&mm->pmas);
+	for (struct pma_iterator it = pma_set_first_segment(&mm->pmas); !err && pma_iterator_ok(it);
+	     it = pma_iterator_next_segment(it))
+		err = verify_pma(mm, it);
+	if (!err && !mm_has_pages(mm) && !pma_set_is_empty(&mm->pmas))
+		return broken("there are pages without a memory file");
+	return err;
+}
+
 int memmap_mm_verify(const struct memmap_mm *mm)
 {
+	MM_LOCK_READ(mm);
+	MM_LOCK_ACTIVE_READ(mm);
 	int err = vma_set_verify(&mm->vmas);
+	if (!err)
+		err = verify_pmas(mm);
 	if (err)
 		return err;
 	struct memmap_mm sum = {0};
