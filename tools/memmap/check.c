@@ -317,17 +317,24 @@ static bool count_file(struct mapped_file *file, void *arg)
 	return true;
 }
 
-void check_reverse_maps(struct trace *trace, const struct thread *thread)
+const char *reverse_maps_wrong(struct files *files, const struct space *spaces)
 {
 	struct reverse_check check = {0};
-	trace->counts.reverse_maps++;
-	for (struct space *space = trace->spaces; space; space = space->next)
-		check_space(space, &check);
-	files_visit(trace->files, count_file, &check);
+	for (const struct space *space = spaces; space; space = space->next)
+		if (space->mm)
+			check_space(space, &check);
+	files_visit(files, count_file, &check);
 	if (!check.wrong && check.by_vmas != check.by_files)
 		check.wrong = check.by_vmas < check.by_files
 				      ? "a reverse map holds a mapping that no VMA has"
 				      : "a reverse map misses a mapping";
-	if (check.wrong)
-		trace_difference(trace, thread, "reverse maps equal to the VMAs", check.wrong);
+	return check.wrong;
+}
+
+void check_reverse_maps(struct trace *trace, const struct thread *thread)
+{
+	const char *wrong = reverse_maps_wrong(trace->files, trace->spaces);
+	trace->counts.reverse_maps++;
+	if (wrong)
+		trace_difference(trace, thread, "reverse maps equal to the VMAs", wrong);
 }

@@ -188,15 +188,22 @@ struct cluster {
 	size_t nr_old;
 };
 
-/* Is it a stack that has got longer? */
+/*
+ * Is it a stack that has got longer? Anonymous memory that a call has put below other such memory
+ * looks the same; but no call does that to the stack by name.
+ */
 static bool is_growth(const struct log_writer *log, const struct image *image,
-		      const struct cluster *c)
+		      const struct cluster *c, bool is_touched)
 {
+	static const char stack[] = "[stack]";
 	if (c->nr_old != 1 || c->last - c->first != 1)
 		return false;
 	const struct memmap_maps_line *line = &log->lines.items[c->first];
 	struct image_iterator old = image_set_find_segment(&image->vmas, line->range.end - 1);
 	struct memmap_maps_line shorter = *line;
+	if (is_touched &&
+	    (line->name_length != strlen(stack) || memcmp(line->name, stack, strlen(stack)) != 0))
+		return false;
 	shorter.range.start = image_iterator_ok(old) ? image_iterator_start(old) : 0;
 	/* The offsets of anonymous memory are not shown. */
 	return line->range.start < shorter.range.start && line->inode == 0 &&
@@ -207,10 +214,10 @@ static bool is_growth(const struct log_writer *log, const struct image *image,
 static void apply(struct log_writer *log, struct image *image, const struct cluster *c,
 		  const struct log_call *call)
 {
-	struct buffer *buffer = &log->by_itself;
-	if (call && (touches(c->range, call->touched[0]) || touches(c->range, call->touched[1])))
-		buffer = &log->by_call;
-	else if (is_growth(log, image, c))
+	const bool is_touched = call && (touches(c->range, call->touched[0]) ||
+					 touches(c->range, call->touched[1]));
+	struct buffer *buffer = is_touched ? &log->by_call : &log->by_itself;
+	if (is_growth(log, image, c, is_touched))
 		buffer = &log->by_growth;
 	for (;;) {
 		struct image_iterator old =

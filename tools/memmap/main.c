@@ -6,12 +6,14 @@
 
 #include "maps.h"
 #include "options.h"
+#include "replay_command.h"
 #include "trace.h"
 
 static const char usage[] =
 	"Usage: memmap COMMAND [ARG]...\n"
 	"\n"
 	"  trace   run a program and check the model of its address space against the kernel\n"
+	"  replay  rebuild address spaces from a log of a trace, at any moment\n"
 	"  maps    show an address space, or what has changed from one to another\n"
 	"\n"
 	"'memmap COMMAND --help' tells more; 'memmap --version' prints the version.\n";
@@ -30,6 +32,7 @@ static const struct {
 	int (*run)(int argc, char **argv); /* argv[0] is the name */
 } commands[] = {
 	{"trace", trace},
+	{"replay", replay_command},
 	{"maps", maps_command},
 };
 

@@ -152,6 +152,11 @@ void check_growth_of(struct space *space, const struct memmap_vma *stack);
  */
 void check_reverse_maps(struct trace *trace, const struct thread *thread);
 
+/**
+ * What is wrong with the reverse maps of `files`, which are all that the spaces map; NULL: nothing.
+ */
+const char *reverse_maps_wrong(struct files *files, const struct space *spaces);
+
 /* ---- summary.c, report.c ---- */
 
 /** Print what was found, for people, on stderr. */
