@@ -21,6 +21,9 @@ struct mm_page_run {
 	uint64_t offset;
 };
 
+/* For what is called back: enough, though nothing is wrong. (No other positive value.) */
+#define MM_STOP 2
+
 /*
  * Have the pages that hold `ar` made present, as touching them for `at` would, and call `fn` for
  * them in address order, each run as long as the pages lie side by side in one file.
