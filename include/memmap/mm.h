@@ -275,7 +275,7 @@ struct memmap_mmap_file {
  * the descriptor is not open. With MAP_ANONYMOUS it is not looked at. For shared anonymous memory
  * `shared_anonymous` is asked for a new file when everything else is known to succeed but for want of
  * memory; it must give a mappable and an identity with one reference, which the address space then
- * owns; NULL: -ENODEV.
+ * owns; NULL: shared memory of the address space's memory file, -ENODEV without one.
  *
  * MAP_HUGETLB is refused with ENOMEM, as by a kernel whose pool of huge pages is empty.
  */

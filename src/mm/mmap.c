@@ -15,6 +15,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include <memmap/shared_memory.h>
+
 /* What MAP_SHARED ignores the rest of, and MAP_SHARED_VALIDATE refuses it. */
 #define LEGACY_MAP_FLAGS                                                                           \
 	((uint64_t)(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE |         \
@@ -32,6 +34,15 @@ struct new_mapping {
 	/* Not 0: what the file's own mmap method refuses it with. */
 	int refusal;
 };
+
+/* What shared anonymous memory is when nobody says otherwise. It may outlive the address space. */
+static int create_shared_memory(void *context, uint64_t length, struct memmap_mmap_file *out)
+{
+	struct memmap_mm *mm = context;
+	return memmap_shared_memory_create(mm->memory_file, length,
+					   memmap_context_mem_cg_id(mm->context), NULL,
+					   &out->identity, &out->mappable);
+}
 
 static int create_shared_anonymous(struct memmap_mm *mm, struct new_mapping *n)
 {
@@ -273,6 +284,7 @@ static int64_t sys_mmap(struct memmap_mm *mm, uint64_t addr, uint64_t length, ui
 	if (!memmap_page_round_up(length, &length) || mm->nr_vmas > mm->limits.max_map_count)
 		return -ENOMEM;
 
+	const struct memmap_shared_anonymous of_memory_file = {mm, create_shared_memory};
 	struct new_mapping n = {0};
 	err = choose_range(mm, addr, length, map_flags, file, offset, &n.range);
 	if (err)
@@ -304,9 +316,9 @@ static int64_t sys_mmap(struct memmap_mm *mm, uint64_t addr, uint64_t length, ui
 		if ((flags & MEMMAP_VM_SYNC) && file->refuses_sync)
 			n.refusal = -EOPNOTSUPP;
 	} else if (flags & MEMMAP_VM_SHARED) {
-		if (!shared_anonymous)
+		if (!shared_anonymous && !mm_has_pages(mm))
 			return -ENODEV;
-		n.shared_anonymous = shared_anonymous;
+		n.shared_anonymous = shared_anonymous ? shared_anonymous : &of_memory_file;
 	} else {
 		n.value.offset = n.range.start;
 	}
