@@ -9,9 +9,8 @@
  *
  *   a step:   source ──hold()──▶ a few runs of pages ──put()──▶ destination
  *
- * A step ends at the end of a range of either side, or when MAX_RUNS or MAX_STEP are held. Each side
- * says how far it can be reached: Linux reaches the remote side through get_user_pages(), the local
- * one by touching it.
+ * A step ends at the end of a local range, or when MAX_RUNS or MAX_STEP are held. Linux reaches the
+ * remote side through get_user_pages(), before it touches the local one.
  *
  * Refuses: what Linux refuses, in its order: flags, the local ranges, the remote ones. Nothing is
  * copied then. Later failures end the copying, and count only if nothing was copied before.
@@ -24,6 +23,9 @@
 
 #define MAX_RUNS 16
 #define MAX_STEP (UINT64_C(1) << 20)
+
+/* Of the remote side, Linux gets hold of so much at once. */
+#define MAX_TOUCHED (1024 * MEMMAP_PAGE_SIZE)
 
 /* Pages that are held, and how many of their bytes are wanted. */
 struct held_runs {
@@ -41,7 +43,6 @@ static struct memmap_file_range pages_of(struct memmap_file_range fr)
 		memmap_page_round_down(fr.end + MEMMAP_PAGE_MASK),
 	};
 }
-
 
 static int hold_run(void *arg, const struct mm_page_run *run)
 {
@@ -111,39 +112,71 @@ static uint64_t reach(const struct memmap_mm *mm, uint64_t addr, uint64_t length
 	return length < v.range.end - addr ? length : v.range.end - addr;
 }
 
-/* One of the two sides of a step. */
-struct side {
-	struct memmap_mm *mm;
-	bool remote;
-	struct memmap_iovec at;
-};
+static int touch_run(void *arg, const struct mm_page_run *run)
+{
+	(void)arg;
+	(void)run;
+	return 0;
+}
+
+/*
+ * Have the remote pages of `length` bytes at `addr` come in, whether or not there will be anything
+ * to do with them: so does Linux, which gets hold of them before it looks at the local side.
+ *
+ * Returns:     how many of the bytes are there; 0: not even the first
+ */
+static uint64_t touch(struct memmap_mm *mm, uint64_t addr, uint64_t length, bool write)
+{
+	uint64_t touched = 0, n, done;
+	while (touched < length && (n = reach(mm, addr + touched, length - touched, write)) > 0) {
+		struct memmap_addr_range ar = range_of(addr + touched, addr + touched + n);
+		int err = mm_with_pages(mm, ar, write ? MEMMAP_WRITE : MEMMAP_READ, false,
+					touch_run, NULL, &done);
+		touched += done;
+		if (err)
+			break;
+	}
+	return touched;
+}
 
 /* Copy some of `length` bytes: 0 and `*done` of them, or how it failed; some may be done then. */
-static int step(struct side from, struct side to, uint64_t length, uint64_t *done)
+static int step(struct memmap_mm *from, uint64_t from_addr, struct memmap_mm *to, uint64_t to_addr,
+		uint64_t length, uint64_t *done)
 {
-	struct held_runs held = {.mem_cg_id = memmap_context_mem_cg_id(from.mm->context)};
+	struct held_runs held = {.mem_cg_id = memmap_context_mem_cg_id(from->context)};
 	if (length > MAX_STEP)
 		length = MAX_STEP;
-	if (from.remote)
-		length = reach(from.mm, from.at.base, length, false);
-	if (to.remote)
-		length = reach(to.mm, to.at.base, length, true);
 	*done = 0;
-	if (length == 0)
-		return -EFAULT;
-	int err = mm_with_pages(from.mm, range_of(from.at.base, from.at.base + length), MEMMAP_READ,
-				false, hold_run, &held, NULL);
+	int err = mm_with_pages(from, range_of(from_addr, from_addr + length), MEMMAP_READ, false,
+				hold_run, &held, NULL);
 	if (err == MM_STOP) /* no error: there is no room for more */
 		err = 0;
 	if (held.bytes > 0) {
 		struct put put = {.held = &held};
-		int put_err = mm_with_pages(to.mm, range_of(to.at.base, to.at.base + held.bytes),
+		int put_err = mm_with_pages(to, range_of(to_addr, to_addr + held.bytes),
 					    MEMMAP_WRITE, false, put_run, &put, NULL);
 		*done = put.done;
 		if (put_err)
 			err = put_err;
 	}
 	release_runs(&held);
+	return err;
+}
+
+/* Copy between the `length` remote bytes at `addr`, which are there, and the local ranges. */
+static int copy(struct memmap_mm *local, struct iovec_iter *mine, struct memmap_mm *remote,
+		uint64_t addr, uint64_t length, bool write)
+{
+	int err = 0;
+	while (!err && length > 0 && mine->left > 0) {
+		struct memmap_iovec ours = iovec_iter_first(mine);
+		uint64_t n = ours.length < length ? ours.length : length, done;
+		err = write ? step(local, ours.base, remote, addr, n, &done)
+			    : step(remote, addr, local, ours.base, n, &done);
+		iovec_iter_advance(mine, done);
+		addr += done;
+		length -= done;
+	}
 	return err;
 }
 
@@ -168,24 +201,18 @@ static int64_t process_vm(struct memmap_mm *local, const struct memmap_iovec *lo
 	if (err)
 		return err;
 
-	uint64_t copied = 0;
+	const uint64_t total = mine.left;
 	for (size_t i = 0; i < nr_remote && mine.left > 0 && !err; i++) {
-		struct memmap_iovec theirs = remote_vector[i];
-		while (theirs.length > 0 && mine.left > 0 && !err) {
-			struct side ours = {local, false, iovec_iter_first(&mine)};
-			struct side other = {remote, true, theirs};
-			uint64_t done, length = ours.at.length;
-			if (length > theirs.length)
-				length = theirs.length;
-			err = write ? step(ours, other, length, &done)
-				    : step(other, ours, length, &done);
-			copied += done;
-			iovec_iter_advance(&mine, done);
-			theirs.base += done;
-			theirs.length -= done;
+		uint64_t addr = remote_vector[i].base, length = remote_vector[i].length;
+		while (length > 0 && mine.left > 0 && !err) {
+			uint64_t n = MAX_TOUCHED - (addr & MEMMAP_PAGE_MASK);
+			n = touch(remote, addr, n < length ? n : length, write);
+			err = n == 0 ? -EFAULT : copy(local, &mine, remote, addr, n, write);
+			addr += n;
+			length -= n;
 		}
 	}
-	return copied > 0 ? (int64_t)copied : error_of(err);
+	return total > mine.left ? (int64_t)(total - mine.left) : error_of(err);
 }
 
 int64_t memmap_mm_sys_process_vm_readv(struct memmap_mm *local,
