@@ -27,6 +27,12 @@ refused "unknown option '-x'" trace -qx -- touch ran
 refused "unknown option '--strict=yes'" trace --strict=yes -- touch ran
 refused "needs a value" trace --report
 refused "needs a value" trace --plot
+refused "needs a value" trace -p
+refused "'x' is no process" trace -p x
+refused "'0' is no process" trace --pid=0
+refused "'1x' is no process" trace -p 1x
+refused "'99999999999' is no process" trace -p 99999999999
+refused "both a process and a command" trace -p 1 -- touch ran
 refused "the report './no/where' cannot be written: No such file" trace -r ./no/where -- touch ran
 refused "the report '.' cannot be written: Is a directory" trace -r . -- touch ran
 refused "the report '' cannot be written" trace --report= -- touch ran

@@ -21,6 +21,7 @@
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE 4096ul
@@ -572,6 +573,54 @@ static void wait_forever(void)
 		pause();
 }
 
+static volatile int is_over;
+static volatile int nr_rounds;
+
+static void *run_on(void *arg)
+{
+	const struct timespec moment = {0, 500000};
+	for (uintptr_t seed = (uintptr_t)arg; !is_over; seed++) {
+		char *p = map(NULL, 8 * PAGE, RW, ANON, -1, 0);
+		p[0] = 1;
+		CHECK(mprotect(p, PAGE, PROT_READ) == 0);
+		CHECK(munmap(p, 8 * PAGE) == 0);
+		__atomic_add_fetch(&nr_rounds, 1, __ATOMIC_SEQ_CST);
+		nanosleep(&moment, NULL);
+	}
+	return NULL;
+}
+
+/*
+ * Run for long, for whoever wants to attach: threads that map and unmap, children, a heap that
+ * grows and shrinks, until a line comes; then end with 7 if all went well.
+ */
+static void attached(void)
+{
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+	pthread_t ids[3];
+	char *const heap = sbrk(0);
+	map(NULL, 4 * PAGE, PROT_NONE, ANON, -1, 0);
+	for (uintptr_t i = 0; i < 3; i++)
+		CHECK(pthread_create(&ids[i], NULL, run_on, (void *)i) == 0);
+	printf("%d\n", (int)getpid());
+	fflush(stdout);
+	while (poll(&input, 1, 5) == 0) {
+		CHECK(brk(heap + 5 * PAGE + 100) == 0);
+		heap[PAGE] = 1;
+		pid_t pid = fork();
+		if (pid == 0) {
+			munmap(map(NULL, PAGE, RW, ANON, -1, 0), PAGE);
+			_exit(3);
+		}
+		CHECK(WEXITSTATUS(await(pid)) == 3);
+		CHECK(brk(heap) == 0);
+	}
+	is_over = 1;
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_join(ids[i], NULL) == 0);
+	_exit(7);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -601,6 +650,7 @@ static const struct {
 	{"thread_exec", thread_exec},
 	{"exec_again", exec_again},
 	{"signals", signals},
+	{"attached", attached},
 	{"foreign", foreign},
 	{"interfered", interfered},
 	{"terminated", terminated},

@@ -130,11 +130,12 @@ static void resynchronise(struct trace *trace, struct space *space)
 /*
  * Does something else run in the space while a call is made? Whether look-alikes merge depends on
  * which of them was written to first, and before or after which call; nobody can tell the order of
- * a thread's writes and another's calls.
+ * a thread's writes and another's calls. A child that was made meanwhile has its share of that.
  */
 static bool runs_beside_others(const struct thread *thread)
 {
-	return thread->process->nr_threads > 1 || thread->process->space->nr_references > 1;
+	const struct space *space = thread->process->space;
+	return thread->process->nr_threads > 1 || space->nr_references > 1 || space->born_beside;
 }
 
 /* The texts are not the same bytes. Is there a difference? Either way they are afterwards. */

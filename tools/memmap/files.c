@@ -9,6 +9,7 @@
  */
 #include "files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -345,6 +346,34 @@ int files_open(struct files *files, pid_t pid, int fd, struct opened_file **out)
 	files->last = opened;
 	*out = opened;
 	return 0;
+}
+
+/* Where descriptor `fd` is of an inode that is mapped, it stands for the mappings from now on. */
+static void adopt_descriptor(struct files *files, pid_t pid, int fd)
+{
+	struct memmap_open_file found;
+	if (memmap_open_file_look(pid, fd, &found))
+		return;
+	struct mapped_file *file = find_by_stat(files, found.device, found.inode);
+	if (file && file->opened && file->opened->local_fd < 0 && found.local_fd >= 0) {
+		set_facts(file->opened, &found);
+		file->opened->local_fd = found.local_fd;
+	} else if (found.local_fd >= 0) {
+		close(found.local_fd);
+	}
+}
+
+void files_adopt_descriptors(struct files *files, pid_t pid)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	DIR *descriptors = opendir(path);
+	if (!descriptors)
+		return;
+	for (const struct dirent *entry; (entry = readdir(descriptors));)
+		if (entry->d_name[0] != '.')
+			adopt_descriptor(files, pid, (int)strtol(entry->d_name, NULL, 10));
+	closedir(descriptors);
 }
 
 int files_show(struct files *files, uint64_t device, uint64_t inode, const char *name,

@@ -70,6 +70,12 @@ void files_release(struct files *files);
 int files_open(struct files *files, pid_t pid, int fd, struct opened_file **out);
 
 /**
+ * A process that has been running has files open, and mapped: take those of one inode to be one
+ * open file each, which is likely and cannot be known.
+ */
+void files_adopt_descriptors(struct files *files, pid_t pid);
+
+/**
  * An opened file for what the kernel mapped itself: found by what maps shows, unless `fresh`.
  * With a reference for the caller.
  */

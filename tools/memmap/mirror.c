@@ -191,6 +191,15 @@ static void prctl_exit(struct thread *thread)
 	(void)memmap_mm_set_layout(mm, &layout);
 }
 
+/* The break of a process that was attached to is seen for the first time. */
+static void brk_exit(const struct thread *thread)
+{
+	struct space *space = thread->process->space;
+	struct memmap_mm_layout layout = memmap_mm_get_layout(space->mm);
+	layout.brk = (uint64_t)thread->call.result;
+	space->brk_unknown = memmap_mm_set_layout(space->mm, &layout) != 0;
+}
+
 /*
  * ---- All calls ----
  */
@@ -302,6 +311,8 @@ static enum mirror_mode make_call(struct trace *trace, struct thread *thread)
 			thread->predicts_address = false;
 		return MIRROR_DONE;
 	case CALL_BRK:
+		if (thread->process->space->brk_unknown)
+			return MIRROR_ADOPT;
 		*predicted = memmap_mm_sys_brk(mm, args[0]);
 		return MIRROR_DONE;
 	case CALL_MADVISE:
@@ -368,6 +379,8 @@ void mirror_exit(struct trace *trace, struct thread *thread)
 	}
 	if (thread->mode == MIRROR_ADOPT && thread->id == CALL_PRCTL)
 		prctl_exit(thread);
+	if (thread->mode == MIRROR_ADOPT && thread->id == CALL_BRK)
+		brk_exit(thread);
 	if (thread->mode != MIRROR_AT_EXIT)
 		return;
 	if (thread->id == CALL_MMAP) {

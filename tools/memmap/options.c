@@ -5,9 +5,12 @@
  */
 #include "options.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "trace.h"
@@ -17,9 +20,12 @@ enum { OPTION_PLOT = 256, OPTION_LOG };
 
 static const char usage[] =
 	"Usage: memmap trace [OPTION]... [--] COMMAND [ARG]...\n"
+	"       memmap trace [OPTION]... -p PID\n"
 	"Run COMMAND, mirror its memory system calls into a model of its address space, and\n"
 	"check the model against the kernel after every call.\n"
 	"\n"
+	"  -p, --pid=PID        attach to a running process, until it ends or memmap is "
+	"interrupted\n"
 	"  -s, --strict         exit with 3 when any difference was found\n"
 	"  -r, --report=FILE    write what was found to FILE, as JSON\n"
 	"      --plot=FILE      draw the address space over time to FILE, as SVG\n"
@@ -68,12 +74,22 @@ static bool are_apart(const char *one, const char *path, const char *two, const 
 	return false;
 }
 
+static bool parse_pid(const char *text, pid_t *out)
+{
+	char *end;
+	errno = 0;
+	const long value = strtol(text, &end, 10);
+	*out = (pid_t)value;
+	return !errno && end != text && *end == '\0' && value > 0 && value <= INT_MAX;
+}
+
 bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *status)
 {
 	static const struct option options[] = {
 		{"strict", no_argument, NULL, 's'},
 		{"whole", no_argument, NULL, 'w'},
 		{"quiet", no_argument, NULL, 'q'},
+		{"pid", required_argument, NULL, 'p'},
 		{"report", required_argument, NULL, 'r'},
 		{"plot", required_argument, NULL, OPTION_PLOT},
 		{"log", required_argument, NULL, OPTION_LOG},
@@ -87,7 +103,7 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 	optind = 1;
 	for (;;) {
 		const int before = optind;
-		const int c = getopt_long(argc, argv, "+:sqwr:hV", options, NULL);
+		const int c = getopt_long(argc, argv, "+:sqwr:p:hV", options, NULL);
 		if (c < 0)
 			break;
 		switch (c) {
@@ -99,6 +115,13 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 			break;
 		case 'w':
 			out->whole = true;
+			break;
+		case 'p':
+			if (!parse_pid(optarg, &out->pid)) {
+				error_line("'%s' is no process; give its number, as ps shows it",
+					   optarg);
+				return false;
+			}
 			break;
 		case 'r':
 			out->report_path = optarg;
@@ -120,7 +143,12 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 			return false;
 		}
 	}
-	if (optind >= argc) {
+	if (out->pid && optind < argc) {
+		error_line("both a process and a command, '%s', are given; give one of them",
+			   argv[optind]);
+		return false;
+	}
+	if (optind >= argc && !out->pid) {
 		error_line("no command to trace; try 'memmap trace -- ls'");
 		return false;
 	}

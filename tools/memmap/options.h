@@ -6,14 +6,16 @@
 #define MEMMAP_TOOL_OPTIONS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct trace_options {
 	bool strict;
 	bool quiet;
-	bool whole; /* compare the whole of maps after every call */
+	bool whole;              /* compare the whole of maps after every call */
 	const char *report_path; /* NULL: none */
 	const char *plot_path;   /* NULL: none */
 	const char *log_path;    /* NULL: none */
+	pid_t pid;               /* of the process to attach to; 0: a command is run */
 	char **command;          /* argv of the program, ending with NULL */
 };
 

@@ -60,14 +60,16 @@ static bool open_pagemap(struct space *space)
 bool space_has_anonymous(void *context, struct memmap_addr_range ar)
 {
 	struct space *space = context;
+	if (space->copy)
+		space = space->copy;
 	return open_pagemap(space) && memmap_has_anonymous_pages(space->pagemap_fd, ar) == 1;
 }
 
 void process_refresh_credentials(struct process *process)
 {
 	uint64_t capabilities;
-	pid_t tgid;
-	if (memmap_process_status(process->pid, &capabilities, &tgid))
+	pid_t tgid, tracer;
+	if (memmap_process_status(process->pid, &capabilities, &tgid, &tracer))
 		return;
 	process->limits.cap_ipc_lock = (capabilities & CAP_IPC_LOCK) != 0;
 	process->limits.cap_sys_rawio = (capabilities & CAP_SYS_RAWIO) != 0;

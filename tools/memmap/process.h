@@ -37,13 +37,20 @@ struct space {
 	pid_t recorder;             /* the process under whose name history records it */
 	struct memmap_proc_reader maps;
 	int pagemap_fd; /* -1: not opened yet */
+	/*
+	 * While it is copied: the copy, which is asked about pages. It stands still, and has those
+	 * that were there when the kernel made it; other threads may have written since.
+	 */
+	struct space *copy;
 	struct memmap_text text;
 	struct process *limits_of; /* whose limits the model has now */
 	struct thread *in_flight;  /* whose call is being made */
 	struct thread *first_waiting, *last_waiting;
-	bool uncertain; /* a call was cut off by a death: the kernel's view is taken over next */
+	bool born_beside; /* copied while other threads ran: what they did just then is open */
+	bool brk_unknown; /* attached to: where within a page the break is has not been seen */
+	bool uncertain;   /* a call was cut off by a death: the kernel's view is taken over next */
 	struct image *image;    /* what the log has told of it; NULL: nothing */
-	size_t nr_near; /* calls since the whole of maps was compared */
+	size_t nr_near;         /* calls since the whole of maps was compared */
 	bool changed_elsewhere; /* than where the call at hand was about: see record.c */
 };
 
@@ -57,6 +64,7 @@ enum mirror_mode {
 
 struct thread {
 	struct process *process;
+	struct thread *next, **link; /* the process's threads */
 	struct memmap_task *task;
 	struct thread *next_waiting;
 	/* The call at hand. */
@@ -72,6 +80,7 @@ struct process {
 	pid_t pid, parent;
 	char *command;
 	struct space *space; /* NULL once it has ended */
+	struct thread *threads;
 	size_t nr_threads;
 	bool ended;
 	int status; /* as waitpid(2) gives it */

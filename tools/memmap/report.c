@@ -106,6 +106,7 @@ static json_t *report_of(const struct trace *trace)
 		json_array_append_new(differences, difference_of(&trace->differences.items[i]));
 	json_object_set_new(report, "memmap", json_string(MEMMAP_VERSION));
 	json_object_set_new(report, "command", command_of(trace));
+	json_object_set_new(report, "attached", json_boolean(trace->options->pid != 0));
 	json_object_set_new(report, "exit_status",
 			    trace->root && trace->root->ended
 				    ? json_integer(exit_code_of(trace->root->status))

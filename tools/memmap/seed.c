@@ -8,6 +8,7 @@
  * nothing, so it ends where the top-down search begins, or begins where the bottom-up search does.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/personality.h>
 
 #include "trace.h"
@@ -159,4 +160,25 @@ int seed_space(struct trace *trace, struct process *process)
 		err = take_over(trace, space, (struct memmap_addr_range){0, TASK_SIZE}, lines, nr);
 	space->limits_of = process;
 	return err;
+}
+
+/*
+ * How far the heap reaches, to the page: what maps calls so, and where within its last page the
+ * break is shows at the first call of brk(2). Files that the process has open already and has
+ * mapped are taken to be the same open files.
+ */
+void seed_running(struct trace *trace, struct process *process)
+{
+	static const char heap[] = "[heap]";
+	struct space *space = process->space;
+	const char *text = space->maps.data, *end = text + space->maps.length;
+	struct memmap_maps_line line;
+	struct memmap_mm_layout layout = memmap_mm_get_layout(space->mm);
+	while (memmap_maps_text_next(&text, end, &line))
+		if (line.name_length == sizeof(heap) - 1 &&
+		    memcmp(line.name, heap, sizeof(heap) - 1) == 0 && line.range.end > layout.brk)
+			layout.brk = line.range.end;
+	(void)memmap_mm_set_layout(space->mm, &layout);
+	space->brk_unknown = true;
+	files_adopt_descriptors(trace->files, process->pid);
 }

@@ -61,7 +61,9 @@ static void print_differences(const struct trace *trace)
 static void print_end(const struct trace *trace)
 {
 	const struct process *root = trace->root;
-	if (!root || !root->ended)
+	if (trace->options->pid && root && !root->ended)
+		fprintf(stderr, "(process %d) was let go", (int)root->pid);
+	else if (!root || !root->ended)
 		fprintf(stderr, "ended");
 	else if (WIFSIGNALED(root->status))
 		fprintf(stderr, "killed by SIG%s", sigabbrev_np(WTERMSIG(root->status)));

@@ -135,7 +135,9 @@ static int set_file(struct batch *batch, const struct memmap_maps_line *line,
 	return 0;
 }
 
-static int add_line(struct batch *batch, const struct memmap_maps_line *line, uint64_t flags)
+/* `line_before`: the one that maps shows before it; NULL: none. */
+static int add_line(struct batch *batch, const struct memmap_maps_line *line,
+		    const struct memmap_maps_line *line_before, uint64_t flags)
 {
 	if (!ARRAY_RESERVE(NULL, &batch->vmas, 1))
 		return -ENOMEM;
@@ -153,7 +155,8 @@ static int add_line(struct batch *batch, const struct memmap_maps_line *line, ui
 	const struct memmap_vma *last =
 		batch->vmas.length > 0 ? &batch->vmas.items[batch->vmas.length - 1] : NULL;
 	const bool alike = last && last->range.end == line->range.start && last->flags == flags &&
-			   last->anon_vma == vma.anon_vma && known;
+			   last->anon_vma == vma.anon_vma && line_before &&
+			   memmap_maps_line_continues(line_before, line);
 	const bool is_shared = (flags & MEMMAP_VM_MAYSHARE) != 0;
 	if (alike && !is_shared)
 		vma.anon_vma = made_up_owner();
@@ -182,7 +185,8 @@ int take_over(struct trace *trace, struct space *space, struct memmap_addr_range
 	int err = 0;
 	for (size_t i = 0; i < nr_lines && !err; i++)
 		if (lines[i].range.start >= range.start && lines[i].range.end <= range.end)
-			err = add_line(&batch, &lines[i], flags_of(&lines[i], &smaps, end));
+			err = add_line(&batch, &lines[i], i > 0 ? &lines[i - 1] : NULL,
+				       flags_of(&lines[i], &smaps, end));
 	if (!err)
 		err = memmap_mm_replace(space->mm, range, batch.vmas.items, batch.vmas.length);
 	for (size_t i = 0; i < batch.vmas.length; i++)

@@ -72,9 +72,24 @@ static struct thread *add_thread(struct process *process, struct memmap_task *ta
 		return NULL;
 	thread->process = process;
 	thread->task = task;
+	thread->next = process->threads;
+	thread->link = &process->threads;
+	if (thread->next)
+		thread->next->link = &thread->next;
+	process->threads = thread;
 	task->user = thread;
 	process->nr_threads++;
 	return thread;
+}
+
+static void free_thread(struct thread *thread)
+{
+	if (!thread)
+		return;
+	*thread->link = thread->next;
+	if (thread->next)
+		thread->next->link = thread->link;
+	free(thread);
 }
 
 static void unqueue(struct space *space, struct thread *thread)
@@ -189,12 +204,11 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 	end_call(trace, space);
 }
 
-static void exec(struct trace *trace, struct thread *thread)
+/* Give the process of `thread` a new space, from what the kernel shows. False: there is none. */
+static bool new_space(struct trace *trace, struct thread *thread)
 {
 	struct process *process = thread->process;
 	char command[512];
-	leave_space(trace, process);
-	process->nr_threads = 1;
 	free(process->command);
 	memmap_process_command(process->pid, command, sizeof(command));
 	process->command = strdup(command);
@@ -205,12 +219,64 @@ static void exec(struct trace *trace, struct thread *thread)
 			trace_fail(trace, "process %d (%s): its address space cannot be read: %s",
 				   (int)process->pid, command, strerror(-err));
 		leave_space(trace, process);
-		return;
+		return false;
 	}
 	thread->call = (struct memmap_traced_call){.number = UINT64_MAX};
 	thread->id = CALL_OTHER;
+	return true;
+}
+
+static void exec(struct trace *trace, struct thread *thread)
+{
+	struct process *process = thread->process;
+	leave_space(trace, process);
+	process->nr_threads = 1;
+	if (!new_space(trace, thread))
+		return;
 	check_maps(trace, process->space, thread, false);
 	record_exec(trace, process);
+}
+
+/* A thread of the process that was attached to; all of them stand still. */
+static void attached(struct trace *trace, struct memmap_task *task)
+{
+	struct thread *thread = task->user;
+	if (!thread) {
+		thread = add_thread(trace->root, task);
+		if (thread)
+			record_thread(trace, thread);
+		else
+			trace_fail(trace, "out of memory");
+		return;
+	}
+	if (!new_space(trace, thread))
+		return;
+	seed_running(trace, trace->root);
+	check_maps(trace, trace->root->space, thread, false);
+	record_attach(trace, trace->root);
+}
+
+/*
+ * The trace ends, the programs go on. Whoever makes a memory call from here on stands still until
+ * it is let go, so that nothing changes while the whole is compared for the last time.
+ */
+static void leave_all(struct trace *trace)
+{
+	bool any = false;
+	struct thread *last = NULL;
+	for (struct process *process = trace->processes; process; process = process->next) {
+		struct space *space = process->space;
+		struct thread *thread = process->threads;
+		if (!space || !thread || space->in_flight)
+			continue;
+		last = thread;
+		any = true;
+		if (space->nr_near > 0 && check_capture(space))
+			check_maps(trace, space, thread, false);
+		record_leaving(trace, thread);
+	}
+	if (any)
+		check_reverse_maps(trace, last);
 }
 
 /* The child has a copy of its parent's space. */
@@ -222,14 +288,22 @@ static int fork_space(struct trace *trace, struct process *parent, struct proces
 		return -ENOMEM;
 	struct memmap_mm_hooks hooks = {.context = space, .has_anonymous = space_has_anonymous};
 	int err = memmap_proc_reader_open(&space->maps, child->pid, "maps");
+	from->copy = space;
 	if (!err)
 		err = memmap_mm_fork(from->mm, &hooks, &space->mm);
+	from->copy = NULL;
 	if (err) {
 		space->mm = NULL;
 		space_put(space);
 		return err;
 	}
-	space->uncertain = from->uncertain || from->in_flight != NULL;
+	/*
+	 * Beside other threads, what is told in the end need not be what happened first: the child may
+	 * have been copied before a call that has been told of already.
+	 */
+	const bool beside = parent->nr_threads > 1 || from->nr_references > 1;
+	space->born_beside = beside || from->born_beside;
+	space->uncertain = beside || from->uncertain || from->in_flight != NULL;
 	child->space = space;
 	return 0;
 }
@@ -303,13 +377,19 @@ static void thread_exited(struct trace *trace, struct thread *thread, int status
 	} else {
 		record_thread_end(trace, thread);
 	}
-	free(thread);
+	free_thread(thread);
 }
 
 static void handle(struct trace *trace, const struct memmap_trace_event *ev)
 {
-	struct thread *thread = ev->task->user;
+	struct thread *thread = ev->task ? ev->task->user : NULL;
 	switch (ev->kind) {
+	case MEMMAP_TRACE_ATTACHED:
+		attached(trace, ev->task);
+		break;
+	case MEMMAP_TRACE_LEAVING:
+		leave_all(trace);
+		break;
 	case MEMMAP_TRACE_CALL_ENTRY:
 		if (thread && thread->process->space && trace->failure[0] == '\0') {
 			call_entry(trace, thread, &ev->call);
@@ -325,12 +405,13 @@ static void handle(struct trace *trace, const struct memmap_trace_event *ev)
 	case MEMMAP_TRACE_FOREIGN:
 		trace_fail(trace,
 			   "process %d (%s) makes 32-bit system calls, which cannot be followed; "
-			   "it was stopped",
+			   "it was %s",
 			   (int)ev->task->tid,
-			   thread && thread->process->command ? thread->process->command : "?");
+			   thread && thread->process->command ? thread->process->command : "?",
+			   trace->options->pid ? "let go" : "stopped");
 		break;
 	case MEMMAP_TRACE_EXEC:
-		free(ev->former_user);
+		free_thread(ev->former_user);
 		if (thread)
 			exec(trace, thread);
 		break;
@@ -407,12 +488,61 @@ static int explain_start(const char *command, enum memmap_tracer_stage stage, in
 	case MEMMAP_TRACER_DIED:
 		error_line("'%s' was killed before it ran", command);
 		break;
+	case MEMMAP_TRACER_ATTACH:
+	case MEMMAP_TRACER_FOREIGN:
+		break; /* see explain_attach() */
 	case MEMMAP_TRACER_FORK:
 		error_line("the program cannot be started: %s; free some memory or processes",
 			   strerror(-err));
 		break;
 	}
 	return EXIT_MEMMAP_FAILED;
+}
+
+/* Say why the process could not be attached to. Returns the exit status. */
+static int explain_attach(pid_t pid, enum memmap_tracer_stage stage, int err)
+{
+	uint64_t capabilities;
+	pid_t group, tracer;
+	if (err == -ESRCH || memmap_process_status(pid, &capabilities, &group, &tracer))
+		error_line("there is no process %d; look for it with ps", (int)pid);
+	else if (stage == MEMMAP_TRACER_FOREIGN)
+		error_line("process %d makes 32-bit system calls, which cannot be followed",
+			   (int)pid);
+	else if (tracer != 0)
+		error_line("process %d is traced already, by process %d; end that first", (int)pid,
+			   (int)tracer);
+	else if (err == -EPERM || err == -EACCES)
+		error_line("no permission to attach to process %d; do it as its owner or as root, "
+			   "and see /proc/sys/kernel/yama/ptrace_scope",
+			   (int)pid);
+	else
+		error_line("process %d cannot be attached to: %s", (int)pid, strerror(-err));
+	return EXIT_MEMMAP_FAILED;
+}
+
+/* The words of the command line of a process, ending with NULL; NULL: out of memory. */
+static char **command_of(pid_t pid)
+{
+	char text[4096];
+	memmap_process_command(pid, text, sizeof(text));
+	char **command = calloc(2, sizeof(*command));
+	if (command)
+		command[0] = strdup(text);
+	return command;
+}
+
+static int attach(struct trace *trace, enum memmap_tracer_stage *stage)
+{
+	const pid_t pid = trace->options->pid;
+	uint64_t capabilities;
+	pid_t group, tracer;
+	*stage = MEMMAP_TRACER_ATTACH;
+	int err = memmap_process_status(pid, &capabilities, &group, &tracer);
+	if (err)
+		return -ESRCH;
+	/* A number of a thread stands for its process. */
+	return memmap_tracer_attach(group, &trace->tracer, stage);
 }
 
 static bool open_output(struct output_file *file, const char *path, const char *what)
@@ -464,6 +594,8 @@ static void release(struct trace *trace)
 		struct process *process = trace->processes;
 		trace->processes = process->next;
 		space_put(process->space);
+		while (process->threads)
+			free_thread(process->threads);
 		free(process->command);
 		free(process);
 	}
@@ -506,10 +638,10 @@ static int conclude(struct trace *trace, struct output_file *report, struct outp
 		return EXIT_MEMMAP_FAILED;
 	if (options->strict && trace->counts.differences > 0)
 		return EXIT_DIFFERENCES;
-	return exit_code_of(trace->root->status);
+	return options->pid ? 0 : exit_code_of(trace->root->status);
 }
 
-int trace_command(const struct trace_options *options)
+static int trace_it(const struct trace_options *options)
 {
 	struct trace trace = {.options = options, .smaps = {.fd = -1}};
 	struct output_file report = {0}, plot = {0};
@@ -542,15 +674,18 @@ int trace_command(const struct trace_options *options)
 		error_line("out of memory");
 	} else {
 		trace.began = trace_now();
-		err = memmap_tracer_start(options->command, &trace.tracer, &stage);
+		err = options->pid ? attach(&trace, &stage)
+				   : memmap_tracer_start(options->command, &trace.tracer, &stage);
 		if (err)
-			status = explain_start(options->command[0], stage, err);
+			status = options->pid ? explain_attach(options->pid, stage, err)
+					      : explain_start(options->command[0], stage, err);
 	}
 	if (!err) {
 		signal(SIGPIPE, SIG_IGN);
 		if (trace.log)
 			log_begin(trace.log, trace.began, options->command);
-		memmap_tracer_forward_signals(trace.tracer);
+		if (!options->pid)
+			memmap_tracer_forward_signals(trace.tracer);
 		allow_many_files();
 		run(&trace);
 		trace.ended = trace_now();
@@ -559,5 +694,22 @@ int trace_command(const struct trace_options *options)
 	output_file_abandon(&report);
 	output_file_abandon(&plot);
 	release(&trace);
+	return status;
+}
+
+int trace_command(const struct trace_options *options)
+{
+	struct trace_options copy = *options;
+	if (!options->pid)
+		return trace_it(options);
+	copy.command = command_of(options->pid);
+	if (!copy.command || !copy.command[0]) {
+		free(copy.command);
+		error_line("out of memory");
+		return EXIT_MEMMAP_FAILED;
+	}
+	const int status = trace_it(&copy);
+	free(copy.command[0]);
+	free(copy.command);
 	return status;
 }

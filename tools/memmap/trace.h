@@ -96,6 +96,12 @@ int exit_code_of(int wait_status);
 /** Give `process` the model of the address space that an exec has made. 0 or a negative errno. */
 int seed_space(struct trace *trace, struct process *process);
 
+/**
+ * A process that has been running: what a new space cannot have, and what nobody can be asked
+ * about.
+ */
+void seed_running(struct trace *trace, struct process *process);
+
 /* ---- take_over.c: what the kernel shows becomes what the model says ---- */
 
 /**

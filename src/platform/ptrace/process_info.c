@@ -295,7 +295,7 @@ int memmap_process_limit(pid_t pid, int resource, struct memmap_process_limit *o
 	return 0;
 }
 
-int memmap_process_status(pid_t pid, uint64_t *capabilities, pid_t *tgid)
+int memmap_process_status(pid_t pid, uint64_t *capabilities, pid_t *tgid, pid_t *tracer)
 {
 	char path[64], buf[4096];
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
@@ -303,8 +303,10 @@ int memmap_process_status(pid_t pid, uint64_t *capabilities, pid_t *tgid)
 	if (n < 0)
 		return (int)n;
 	const char *caps = strstr(buf, "\nCapEff:"), *group = strstr(buf, "\nTgid:");
-	if (!caps || !group)
+	const char *traced_by = strstr(buf, "\nTracerPid:");
+	if (!caps || !group || !traced_by)
 		return -EPROTO;
+	*tracer = (pid_t)strtol(traced_by + 11, NULL, 10);
 	*capabilities = strtoull(caps + 8, NULL, 16);
 	*tgid = (pid_t)strtol(group + 6, NULL, 10);
 	return 0;

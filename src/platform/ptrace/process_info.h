@@ -88,8 +88,11 @@ struct memmap_process_limit {
 /** The limit `resource` (RLIMIT_*) of a process. Returns 0 or a negative errno. */
 int memmap_process_limit(pid_t pid, int resource, struct memmap_process_limit *out);
 
-/** The effective capabilities, as a mask; and the thread group. Returns 0 or a negative errno. */
-int memmap_process_status(pid_t pid, uint64_t *capabilities, pid_t *tgid);
+/**
+ * The effective capabilities, as a mask; the thread group; and who traces it (0: nobody). Returns 0
+ * or a negative errno.
+ */
+int memmap_process_status(pid_t pid, uint64_t *capabilities, pid_t *tgid, pid_t *tracer);
 
 /** personality(2) of a process; 0 when it cannot be told. */
 uint32_t memmap_process_personality(pid_t pid);

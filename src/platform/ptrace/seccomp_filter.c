@@ -156,3 +156,37 @@ int memmap_seccomp_filter_install(const struct sock_fprog *program)
 	}
 	return -errno;
 }
+
+static bool is_one_of(uint64_t value, const unsigned int *values, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if ((uint32_t)value == values[i])
+			return true;
+	return false;
+}
+
+#define IS_ONE_OF(value, values) is_one_of(value, values, sizeof(values) / sizeof((values)[0]))
+
+bool memmap_seccomp_filter_stops(uint64_t number, const uint64_t args[6])
+{
+	switch (number) {
+	case SYS_prctl:
+		return IS_ONE_OF(args[0], prctl_options);
+	case SYS_setrlimit:
+		return IS_ONE_OF(args[0], resources);
+	case SYS_prlimit64:
+		return IS_ONE_OF(args[1], resources) && args[2] != 0;
+	case SYS_personality:
+		return args[0] != UINT32_MAX;
+	case SYS_ioctl:
+		return (uint32_t)args[1] == IOCTL_UFFDIO_REGISTER ||
+		       (uint32_t)args[1] == IOCTL_UFFDIO_UNREGISTER;
+	case SYS_clone:
+		return (args[0] & CLONE_UNTRACED) != 0;
+	default:
+		for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+			if (number == (uint64_t)calls[i])
+				return true;
+		return false;
+	}
+}

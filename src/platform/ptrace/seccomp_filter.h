@@ -6,6 +6,8 @@
 #define MEMMAP_PLATFORM_PTRACE_SECCOMP_FILTER_H
 
 #include <linux/filter.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 /*
  * Build the filter's program. It is made here, before there is a child, so that installing it
@@ -23,5 +25,11 @@ void memmap_seccomp_filter_release(struct sock_fprog *program);
  * Returns:     0; -EACCES, -EINVAL (the kernel has no seccomp filters), ...
  */
 int memmap_seccomp_filter_install(const struct sock_fprog *program);
+
+/*
+ * Would the filter stop this native call? For processes that cannot be put under it, since they run
+ * already. A clone() that it stops is one that asks for a child that is not traced.
+ */
+bool memmap_seccomp_filter_stops(uint64_t number, const uint64_t args[6]);
 
 #endif /* MEMMAP_PLATFORM_PTRACE_SECCOMP_FILTER_H */

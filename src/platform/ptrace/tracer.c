@@ -17,9 +17,10 @@
  * A task that is stopped can be killed at any moment: every request then fails with ESRCH, which is
  * no error here, since waitpid() will tell of the end.
  */
-#include "tracer.h"
+#include "tracer_internal.h"
 
 #include "launch.h"
+#include "seccomp_filter.h"
 
 #include <errno.h>
 #include <linux/audit.h>
@@ -35,19 +36,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NR_BUCKETS   1024u
 #define X32_CALL_BIT UINT64_C(0x40000000)
-
-struct memmap_tracer {
-	pid_t root;
-	size_t nr_tasks;
-	struct memmap_task *gone;    /* told of as EXITED: freed at the next event */
-	struct memmap_task *untold;  /* born dead: its EXITED is the next event */
-	struct memmap_task *newborn; /* told of as CLONE's child: goes on at the next event */
-	bool has_early;              /* `early` is the next event */
-	struct memmap_trace_event early;
-	struct memmap_task *buckets[NR_BUCKETS];
-};
 
 /* The process to which signals are passed on; 0: none. Written before signals can come. */
 static volatile sig_atomic_t forward_to;
@@ -58,10 +47,10 @@ static volatile sig_atomic_t forward_to;
 
 static struct memmap_task **bucket_of(struct memmap_tracer *tracer, pid_t tid)
 {
-	return &tracer->buckets[(unsigned int)tid % NR_BUCKETS];
+	return &tracer->buckets[(unsigned int)tid % TRACER_NR_BUCKETS];
 }
 
-static struct memmap_task *find_task(struct memmap_tracer *tracer, pid_t tid)
+struct memmap_task *tracer_find_task(struct memmap_tracer *tracer, pid_t tid)
 {
 	struct memmap_task *task = *bucket_of(tracer, tid);
 	while (task && task->tid != tid)
@@ -69,7 +58,7 @@ static struct memmap_task *find_task(struct memmap_tracer *tracer, pid_t tid)
 	return task;
 }
 
-static struct memmap_task *add_task(struct memmap_tracer *tracer, pid_t tid)
+struct memmap_task *tracer_add_task(struct memmap_tracer *tracer, pid_t tid)
 {
 	struct memmap_task *task = calloc(1, sizeof(*task));
 	if (!task)
@@ -92,13 +81,18 @@ static void unlink_task(struct memmap_tracer *tracer, struct memmap_task *task)
 	tracer->nr_tasks--;
 }
 
+void tracer_remove_task(struct memmap_tracer *tracer, struct memmap_task *task)
+{
+	unlink_task(tracer, task);
+	free(task);
+}
+
 /*
  * ---- Resuming ----
  */
 
 void memmap_tracer_resume(struct memmap_tracer *tracer, struct memmap_task *task)
 {
-	(void)tracer;
 	if (!task->stopped)
 		return;
 	task->stopped = false;
@@ -109,12 +103,17 @@ void memmap_tracer_resume(struct memmap_tracer *tracer, struct memmap_task *task
 	}
 	const int deliver = task->deliver;
 	task->deliver = 0;
-	ptrace(task->in_call ? PTRACE_SYSCALL : PTRACE_CONT, task->tid, 0, deliver);
+	ptrace(task->in_call || tracer->attached ? PTRACE_SYSCALL : PTRACE_CONT, task->tid, 0,
+	       deliver);
 }
 
 void memmap_tracer_kill_all(struct memmap_tracer *tracer)
 {
-	for (size_t i = 0; i < NR_BUCKETS; i++)
+	if (tracer->attached) {
+		tracer->leaving = true;
+		return;
+	}
+	for (size_t i = 0; i < TRACER_NR_BUCKETS; i++)
 		for (struct memmap_task *task = tracer->buckets[i]; task;
 		     task = task->next_in_bucket)
 			kill(task->tid, SIGKILL);
@@ -125,9 +124,9 @@ void memmap_tracer_kill_all(struct memmap_tracer *tracer)
  */
 
 /* A native x86-64 call? The x32 ABI shares the architecture and marks its numbers. */
-static bool is_native(const struct __ptrace_syscall_info *info)
+static bool is_native(uint32_t arch, uint64_t number)
 {
-	return info->arch == AUDIT_ARCH_X86_64 && !(info->seccomp.nr & X32_CALL_BIT);
+	return arch == AUDIT_ARCH_X86_64 && !(number & X32_CALL_BIT);
 }
 
 /*
@@ -143,7 +142,7 @@ static void strip_untraced(struct memmap_task *task, uint64_t flags)
 	}
 }
 
-static void restore_untraced(struct memmap_task *task)
+void tracer_restore_untraced(struct memmap_task *task)
 {
 	task->stripped = false;
 	errno = 0;
@@ -153,21 +152,19 @@ static void restore_untraced(struct memmap_task *task)
 		       flags | CLONE_UNTRACED);
 }
 
-/* At a seccomp stop. Returns whether there is an event to tell. */
-static bool call_entry(struct memmap_task *task, struct memmap_trace_event *event)
+/* At a call's entry. Returns whether there is an event to tell. */
+static bool call_entry(struct memmap_task *task, const struct __ptrace_syscall_info *info,
+		       uint64_t number, const uint64_t args[6], struct memmap_trace_event *event)
 {
-	struct __ptrace_syscall_info info;
-	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <= 0)
-		return false;
-	event->call.number = info.seccomp.nr;
-	event->call.ip = info.instruction_pointer;
-	memcpy(event->call.args, info.seccomp.args, sizeof(event->call.args));
-	if (!is_native(&info)) {
+	event->call.number = number;
+	event->call.ip = info->instruction_pointer;
+	memcpy(event->call.args, args, sizeof(event->call.args));
+	if (!is_native(info->arch, number)) {
 		event->kind = MEMMAP_TRACE_FOREIGN;
 		return true;
 	}
-	if (info.seccomp.nr == SYS_clone) {
-		strip_untraced(task, info.seccomp.args[0]);
+	if (number == SYS_clone) {
+		strip_untraced(task, args[0]);
 		return false;
 	}
 	task->in_call = true;
@@ -175,12 +172,20 @@ static bool call_entry(struct memmap_task *task, struct memmap_trace_event *even
 	return true;
 }
 
+/* At a seccomp stop: a call of the filter's list. */
+static bool seccomp_stop(struct memmap_task *task, struct memmap_trace_event *event)
+{
+	struct __ptrace_syscall_info info;
+	return ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) > 0 &&
+	       call_entry(task, &info, info.seccomp.nr, info.seccomp.args, event);
+}
+
 /* At the exit of a call. */
 static bool call_exit(struct memmap_task *task, struct memmap_trace_event *event)
 {
 	task->in_call = false;
 	if (task->stripped) {
-		restore_untraced(task);
+		tracer_restore_untraced(task);
 		return false;
 	}
 	errno = 0;
@@ -190,6 +195,26 @@ static bool call_exit(struct memmap_task *task, struct memmap_trace_event *event
 	event->kind = MEMMAP_TRACE_CALL_EXIT;
 	event->call.result = result;
 	return true;
+}
+
+/* At either end of a call: with a filter always its exit, without one of any call. */
+static bool call_stop(const struct memmap_tracer *tracer, struct memmap_task *task,
+		      struct memmap_trace_event *event)
+{
+	struct __ptrace_syscall_info info;
+	if (!tracer->attached)
+		return call_exit(task, event);
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <= 0)
+		return false;
+	if (info.op == PTRACE_SYSCALL_INFO_EXIT)
+		return task->in_call && call_exit(task, event);
+	if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
+		return false;
+	task->in_call = false;
+	if (is_native(info.arch, info.entry.nr) &&
+	    !memmap_seccomp_filter_stops(info.entry.nr, info.entry.args))
+		return false;
+	return call_entry(task, &info, info.entry.nr, info.entry.args, event);
 }
 
 /*
@@ -230,9 +255,9 @@ static int clone_event(struct memmap_tracer *tracer, struct memmap_task *task,
 	if (ptrace(PTRACE_GETEVENTMSG, task->tid, 0, &message))
 		return 0; /* killed */
 	const pid_t tid = (pid_t)message;
-	struct memmap_task *child = find_task(tracer, tid);
+	struct memmap_task *child = tracer_find_task(tracer, tid);
 	if (!child)
-		child = add_task(tracer, tid);
+		child = tracer_add_task(tracer, tid);
 	if (!child)
 		return -ENOMEM;
 	child->attached = true;
@@ -279,7 +304,7 @@ static void leave_thread(struct memmap_tracer *tracer, struct memmap_task *leade
 	unsigned long former = 0;
 	if (ptrace(PTRACE_GETEVENTMSG, leader->tid, 0, &former) || (pid_t)former == leader->tid)
 		return;
-	struct memmap_task *thread = find_task(tracer, (pid_t)former);
+	struct memmap_task *thread = tracer_find_task(tracer, (pid_t)former);
 	event->was_thread = true;
 	if (thread) {
 		event->former_user = thread->user;
@@ -298,7 +323,7 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 	int told = 0;
 	switch (status >> 16) {
 	case PTRACE_EVENT_SECCOMP:
-		told = call_entry(task, event);
+		told = seccomp_stop(task, event);
 		break;
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
@@ -322,7 +347,7 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 		break;
 	case 0:
 		if (signal == (SIGTRAP | 0x80))
-			told = call_exit(task, event);
+			told = call_stop(tracer, task, event);
 		else
 			task->deliver = signal;
 		break;
@@ -334,12 +359,26 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 	return told;
 }
 
+static pid_t wait_for_report(struct memmap_tracer *tracer, int *status)
+{
+	if (tracer->next_report == tracer->nr_reports)
+		return waitpid(-1, status, __WALL);
+	const struct tracer_report *report = &tracer->reports[tracer->next_report++];
+	*status = report->status;
+	return report->tid;
+}
+
 static int next(struct memmap_tracer *tracer, struct memmap_trace_event *event)
 {
 	for (;;) {
 		*event = (struct memmap_trace_event){0};
+		if (tracer->attached && tracer_asked_to_leave()) {
+			tracer->leaving = true;
+			event->kind = MEMMAP_TRACE_LEAVING;
+			return 0;
+		}
 		int status;
-		pid_t tid = waitpid(-1, &status, __WALL);
+		pid_t tid = wait_for_report(tracer, &status);
 		if (tid < 0) {
 			if (errno == EINTR)
 				continue;
@@ -348,12 +387,13 @@ static int next(struct memmap_tracer *tracer, struct memmap_trace_event *event)
 			event->kind = MEMMAP_TRACE_DONE;
 			return 0;
 		}
-		struct memmap_task *task = find_task(tracer, tid);
+		struct memmap_task *task = tracer_find_task(tracer, tid);
 		if (!task)
-			task = add_task(tracer, tid);
+			task = tracer_add_task(tracer, tid);
 		if (!task)
 			return -ENOMEM;
 		event->task = task;
+		task->kept = false;
 		int told;
 		if (WIFSTOPPED(status))
 			told = task_stopped(tracer, task, status, event);
@@ -374,6 +414,17 @@ int memmap_tracer_next(struct memmap_tracer *tracer, struct memmap_trace_event *
 	if (tracer->has_early) {
 		tracer->has_early = false;
 		*event = tracer->early;
+		return 0;
+	}
+	if (tracer->leaving) {
+		tracer_let_go(tracer);
+		*event = (struct memmap_trace_event){.kind = MEMMAP_TRACE_DONE};
+		return 0;
+	}
+	if (tracer->nr_untold > 0) {
+		struct memmap_task *task = tracer_next_untold(tracer);
+		*event = (struct memmap_trace_event){
+			.kind = MEMMAP_TRACE_ATTACHED, .task = task, .stopped = !task->kept};
 		return 0;
 	}
 	if (tracer->untold) {
@@ -403,7 +454,7 @@ int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
 		free(tracer);
 		return err;
 	}
-	struct memmap_task *root = add_task(tracer, tracer->root);
+	struct memmap_task *root = tracer_add_task(tracer, tracer->root);
 	if (!root) {
 		close(failure_fd);
 		memmap_tracer_release(tracer);
@@ -459,15 +510,18 @@ void memmap_tracer_release(struct memmap_tracer *tracer)
 		return;
 	forward_to = 0;
 	memmap_tracer_kill_all(tracer);
-	if (tracer->nr_tasks > 0)
+	if (tracer->attached)
+		tracer_let_go(tracer);
+	else if (tracer->nr_tasks > 0)
 		reap_all();
-	for (size_t i = 0; i < NR_BUCKETS; i++) {
+	for (size_t i = 0; i < TRACER_NR_BUCKETS; i++) {
 		while (tracer->buckets[i]) {
 			struct memmap_task *task = tracer->buckets[i];
 			unlink_task(tracer, task);
 			free(task);
 		}
 	}
+	free(tracer->reports);
 	free(tracer->gone);
 	free(tracer);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tracing engine: runs a program, stops it at its memory calls, and tells what happens.
+ * The tracing engine: runs a program, or attaches to a process that runs already, stops it at its
+ * memory calls, and tells what happens.
  *
- * A *task* is one thread that is traced. The engine starts one program and follows everything that
- * descends from it. Its user pulls events, one at a time, and lets the task of each event go on
+ * A *task* is one thread that is traced. The engine starts one program, or attaches to all threads
+ * of one process, and follows everything that descends from it. Its user pulls events, one at a time, and lets the task of each event go on
  * with memmap_tracer_resume(), at once or later: a task that is not resumed stays stopped, which is
  * how the memory calls of one address space are kept from overlapping.
  *
@@ -17,6 +18,9 @@
  * The traced program notices nothing: signals, job control, wait statuses and exit codes are what
  * they would be. What it can notice: it cannot be traced a second time; without CAP_SYS_ADMIN
  * set-user-ID programs gain nothing (no_new_privs).
+ *
+ * A process that runs already cannot be put under a seccomp filter: it stops at every call, entry
+ * and exit, and those that are of no interest go on at once. When the tracer goes, it runs on.
  *
  * Nothing here knows what a memory call means; that is the mirror's affair.
  *
@@ -44,6 +48,8 @@ struct memmap_task {
 	bool stopped;
 	bool in_call;   /* between a call's two stops */
 	bool listening; /* stopped by job control */
+	bool untold;    /* attached to, and not told of yet */
+	bool kept;      /* its stop has been kept, to be looked at later */
 	bool born_dead; /* it ended before its parent's event */
 	bool stripped;  /* the call is a clone whose CLONE_UNTRACED was taken out */
 	int deliver;    /* the signal to deliver when it is resumed */
@@ -59,6 +65,10 @@ struct memmap_traced_call {
 };
 
 enum memmap_trace_kind {
+	MEMMAP_TRACE_ATTACHED, /* a thread of the process that was attached to; the first one is
+	                            the leader's, and all others stand still as well then */
+	MEMMAP_TRACE_LEAVING,  /* attached: the tracer was asked to end. No task makes a memory call
+	                            until the next event is asked for, which lets all go */
 	MEMMAP_TRACE_CALL_ENTRY, /* a memory call is about to be made */
 	MEMMAP_TRACE_CALL_EXIT,  /* it has been made */
 	MEMMAP_TRACE_FOREIGN,    /* a call of another ABI (i386, x32): the engine cannot follow */
@@ -89,7 +99,9 @@ enum memmap_tracer_stage {
 	MEMMAP_TRACER_SEIZE,   /* not permitted to trace */
 	MEMMAP_TRACER_SECCOMP, /* the kernel refused the filter */
 	MEMMAP_TRACER_EXEC,    /* the command could not be run */
-	MEMMAP_TRACER_DIED,    /* it was killed before it ran */
+	MEMMAP_TRACER_DIED,    /* it was killed before it ran, or before it could be attached to */
+	MEMMAP_TRACER_ATTACH,  /* not permitted to attach, or no such process */
+	MEMMAP_TRACER_FOREIGN, /* a process of another ABI (i386) cannot be followed */
 };
 
 struct memmap_tracer;
@@ -107,7 +119,19 @@ struct memmap_tracer;
 int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
 			enum memmap_tracer_stage *stage);
 
-/** Kill what is still traced, and free the tracer. NULL is ignored. */
+/**
+ * Attach to all threads of a process that runs already. They stand still when this returns; the
+ * first events are one ATTACHED for each.
+ *
+ * From now on, SIGINT, SIGTERM and SIGHUP to this process ask to end: LEAVING is told, and then all
+ * tasks are let go.
+ *
+ * Returns:     0
+ *              a negative errno, and in `*stage` what failed; all threads run on as before
+ */
+int memmap_tracer_attach(pid_t pid, struct memmap_tracer **out, enum memmap_tracer_stage *stage);
+
+/** Kill (attached: let go) what is still traced, and free the tracer. NULL is ignored. */
 void memmap_tracer_release(struct memmap_tracer *tracer);
 
 /** The first process. */
@@ -124,7 +148,10 @@ int memmap_tracer_next(struct memmap_tracer *tracer, struct memmap_trace_event *
 /** Let a stopped task go on. A task that was killed meanwhile is no error. */
 void memmap_tracer_resume(struct memmap_tracer *tracer, struct memmap_task *task);
 
-/** Kill every task with SIGKILL; they go on to tell of their end. */
+/**
+ * Kill every task with SIGKILL; they go on to tell of their end. What was attached to is not
+ * killed: all are let go at the next event, which is DONE.
+ */
 void memmap_tracer_kill_all(struct memmap_tracer *tracer);
 
 /**
