@@ -11,7 +11,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int open_beside(struct output_file *file)
+/* A file without a name, where the final one will be: whatever becomes of us, nothing is left. */
+static bool open_unnamed(struct output_file *file)
+{
+	const char *slash = strrchr(file->path, '/');
+	const size_t length = slash ? (size_t)(slash - file->path) + 1 : 1;
+	char *folder = slash ? strndup(file->path, length) : strdup(".");
+	const int fd = folder ? open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666) : -1;
+	free(folder);
+	if (fd < 0)
+		return false;
+	file->stream = fdopen(fd, "w");
+	if (!file->stream)
+		close(fd);
+	file->unnamed = file->stream != NULL;
+	return file->unnamed;
+}
+
+static int make_temporary_name(struct output_file *file)
 {
 	static const char suffix[] = ".XXXXXX";
 	const size_t length = strlen(file->path);
@@ -20,6 +37,35 @@ static int open_beside(struct output_file *file)
 		return -ENOMEM;
 	memcpy(file->temporary, file->path, length);
 	memcpy(file->temporary + length, suffix, sizeof(suffix));
+	return 0;
+}
+
+/* Give the file a name beside its final one, which it then takes over at once. */
+static int name_beside(struct output_file *file)
+{
+	char link[64];
+	int err = make_temporary_name(file);
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fileno(file->stream));
+	for (unsigned int i = 0; !err && i < 1000; i++) {
+		char *suffix = file->temporary + strlen(file->path) + 1;
+		(void)snprintf(suffix, 7, "%06u", ((unsigned int)getpid() + i) % 1000000);
+		if (linkat(AT_FDCWD, link, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0)
+			return 0;
+		if (errno != EEXIST)
+			err = -errno;
+	}
+	/* It is not ours to remove. */
+	free(file->temporary);
+	file->temporary = NULL;
+	return err ? err : -EEXIST;
+}
+
+static int open_beside(struct output_file *file)
+{
+	if (open_unnamed(file))
+		return 0;
+	if (make_temporary_name(file))
+		return -ENOMEM;
 	int fd = mkostemp(file->temporary, O_CLOEXEC);
 	if (fd < 0) {
 		int err = -errno;
@@ -63,6 +109,8 @@ int output_file_commit(struct output_file *file)
 {
 	errno = 0;
 	int err = fflush(file->stream) || ferror(file->stream) ? -(errno ? errno : EIO) : 0;
+	if (!err && file->unnamed)
+		err = name_beside(file);
 	if (fclose(file->stream) && !err)
 		err = -errno;
 	file->stream = NULL;

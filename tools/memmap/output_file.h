@@ -9,12 +9,14 @@
 #ifndef MEMMAP_TOOL_OUTPUT_FILE_H
 #define MEMMAP_TOOL_OUTPUT_FILE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 struct output_file {
 	FILE *stream; /* NULL: not open */
 	const char *path;
-	char *temporary; /* NULL: written to directly */
+	char *temporary; /* NULL: none, or written to directly */
+	bool unnamed;    /* it has no name until it is complete */
 };
 
 /** Open; 0 or a negative errno. `path` must outlive the file. */
