@@ -204,14 +204,60 @@ static void terminal_iterators(void **state)
 		      letters_gap_iterator_prev_large_enough_gap(gap, 1));
 }
 
+/* Asserted, not always checked: see MEMMAP_CHECK. */
+static void terminal_iterators_that_are_asked(void **state)
+{
+	(void)state;
+	struct letters_iterator seg = {0};
+	struct letters_gap_iterator gap = {0};
+	letter v = NULL;
+	if (MEMMAP_CHECK < 1)
+		skip();
+	assert_panics("letters_iterator_start: the iterator is terminal",
+		      letters_iterator_start(seg));
+	assert_panics("iterator_end: the iterator is terminal", letters_iterator_end(seg));
+	assert_panics("the iterator is terminal", letters_iterator_range(seg));
+	assert_panics("the iterator is terminal", letters_iterator_value(seg));
+	assert_panics("iterator_value_ptr: the iterator is terminal",
+		      letters_iterator_value_ptr(seg));
+	assert_panics("the iterator is terminal", letters_iterator_set_value(seg, v));
+	assert_panics("iterator_prev_segment: the iterator is terminal",
+		      letters_iterator_prev_segment(seg));
+	assert_panics("iterator_next_segment: the iterator is terminal",
+		      letters_iterator_next_segment(seg));
+	assert_panics("iterator_prev_gap: the iterator is terminal",
+		      letters_iterator_prev_gap(seg));
+	assert_panics("iterator_next_gap: the iterator is terminal",
+		      letters_iterator_next_gap(seg));
+	assert_panics("the iterator is terminal", letters_iterator_prev_non_empty(seg, &seg, &gap));
+	assert_panics("the iterator is terminal", letters_iterator_next_non_empty(seg, &seg, &gap));
+	assert_panics("gap_iterator_start: the iterator is terminal",
+		      letters_gap_iterator_start(gap));
+	assert_panics("gap_iterator_end: the iterator is terminal", letters_gap_iterator_end(gap));
+	assert_panics("the iterator is terminal", letters_gap_iterator_range(gap));
+	assert_panics("the iterator is terminal", letters_gap_iterator_is_empty(gap));
+	assert_panics("gap_iterator_prev_segment: the iterator is terminal",
+		      letters_gap_iterator_prev_segment(gap));
+	assert_panics("gap_iterator_next_segment: the iterator is terminal",
+		      letters_gap_iterator_next_segment(gap));
+	assert_panics("the iterator is terminal", letters_gap_iterator_prev_gap(gap));
+	assert_panics("gap_iterator_next_gap: the iterator is terminal",
+		      letters_gap_iterator_next_gap(gap));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(ranges_that_are_not_well_formed),  TEST(segments_that_are_empty),
-		TEST(insertions_that_do_not_fit),       TEST(keys_that_no_segment_holds),
-		TEST(splits_at_no_inner_key),           TEST(merges_of_no_neighbours),
-		TEST(bounds_that_overlap_or_are_empty), TEST(terminal_iterators),
+		TEST(ranges_that_are_not_well_formed),
+		TEST(segments_that_are_empty),
+		TEST(insertions_that_do_not_fit),
+		TEST(keys_that_no_segment_holds),
+		TEST(splits_at_no_inner_key),
+		TEST(merges_of_no_neighbours),
+		TEST(bounds_that_overlap_or_are_empty),
+		TEST(terminal_iterators),
+		TEST(terminal_iterators_that_are_asked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,13 @@ SEGMENT_RARE __attribute__((noreturn)) void SEGMENT_(panic_terminal)(const char 
 	memmap_panic("%s_%s: the iterator is terminal", SEGMENT_NAME, function);
 }
 
+/* A cheap assertion (see MEMMAP_CHECK) of the functions that are too small to check always. */
+SEGMENT_PRIVATE void SEGMENT_(assert_not_terminal)(const SEGMENT_NODE *node, const char *function)
+{
+	if (MEMMAP_CHECK >= 1 && MEMMAP_UNLIKELY(!node))
+		SEGMENT_(panic_terminal)(function);
+}
+
 SEGMENT_PRIVATE SEGMENT_ITERATOR SEGMENT_(iterator_at)(const SEGMENT_NODE *node, size_t index)
 {
 	SEGMENT_ITERATOR seg;
@@ -71,11 +78,13 @@ SEGMENT_PUBLIC bool SEGMENT_(iterator_equal)(SEGMENT_ITERATOR a, SEGMENT_ITERATO
 
 SEGMENT_PUBLIC SEGMENT_KEY SEGMENT_(iterator_start)(SEGMENT_ITERATOR seg)
 {
+	SEGMENT_(assert_not_terminal)(seg.node, "iterator_start");
 	return SEGMENT_(node_leaf)(seg.node)->starts[seg.index];
 }
 
 SEGMENT_PUBLIC SEGMENT_KEY SEGMENT_(iterator_end)(SEGMENT_ITERATOR seg)
 {
+	SEGMENT_(assert_not_terminal)(seg.node, "iterator_end");
 	return SEGMENT_(node_leaf)(seg.node)->ends[seg.index];
 }
 
@@ -86,6 +95,7 @@ SEGMENT_PUBLIC SEGMENT_RANGE_TYPE SEGMENT_(iterator_range)(SEGMENT_ITERATOR seg)
 
 SEGMENT_PUBLIC SEGMENT_VALUE_TYPE *SEGMENT_(iterator_value_ptr)(SEGMENT_ITERATOR seg)
 {
+	SEGMENT_(assert_not_terminal)(seg.node, "iterator_value_ptr");
 	return &SEGMENT_(node_leaf)(seg.node)->values[seg.index];
 }
 
@@ -103,6 +113,7 @@ SEGMENT_PUBLIC void SEGMENT_(iterator_set_value)(SEGMENT_ITERATOR seg, SEGMENT_V
 
 SEGMENT_PUBLIC SEGMENT_ITERATOR SEGMENT_(iterator_prev_segment)(SEGMENT_ITERATOR seg)
 {
+	SEGMENT_(assert_not_terminal)(seg.node, "iterator_prev_segment");
 	if (MEMMAP_LIKELY(seg.index > 0)) {
 		seg.index--;
 		return seg;
@@ -114,6 +125,7 @@ SEGMENT_PUBLIC SEGMENT_ITERATOR SEGMENT_(iterator_prev_segment)(SEGMENT_ITERATOR
 
 SEGMENT_PUBLIC SEGMENT_ITERATOR SEGMENT_(iterator_next_segment)(SEGMENT_ITERATOR seg)
 {
+	SEGMENT_(assert_not_terminal)(seg.node, "iterator_next_segment");
 	if (MEMMAP_LIKELY(++seg.index < seg.node->count))
 		return seg;
 	seg.node = seg.node->next;
@@ -123,11 +135,13 @@ SEGMENT_PUBLIC SEGMENT_ITERATOR SEGMENT_(iterator_next_segment)(SEGMENT_ITERATOR
 
 SEGMENT_PUBLIC SEGMENT_GAP_ITERATOR SEGMENT_(iterator_prev_gap)(SEGMENT_ITERATOR seg)
 {
+	SEGMENT_(assert_not_terminal)(seg.node, "iterator_prev_gap");
 	return SEGMENT_(gap_iterator_at)(seg.node, seg.index);
 }
 
 SEGMENT_PUBLIC SEGMENT_GAP_ITERATOR SEGMENT_(iterator_next_gap)(SEGMENT_ITERATOR seg)
 {
+	SEGMENT_(assert_not_terminal)(seg.node, "iterator_next_gap");
 	if (seg.index + 1 == seg.node->count && seg.node->next)
 		return SEGMENT_(gap_iterator_at)(seg.node->next, 0);
 	return SEGMENT_(gap_iterator_at)(seg.node, seg.index + 1);
@@ -145,11 +159,13 @@ SEGMENT_PUBLIC bool SEGMENT_(gap_iterator_equal)(SEGMENT_GAP_ITERATOR a, SEGMENT
 
 SEGMENT_PUBLIC SEGMENT_KEY SEGMENT_(gap_iterator_start)(SEGMENT_GAP_ITERATOR gap)
 {
+	SEGMENT_(assert_not_terminal)(gap.node, "gap_iterator_start");
 	return SEGMENT_(leaf_gap_start)(gap.node, gap.index);
 }
 
 SEGMENT_PUBLIC SEGMENT_KEY SEGMENT_(gap_iterator_end)(SEGMENT_GAP_ITERATOR gap)
 {
+	SEGMENT_(assert_not_terminal)(gap.node, "gap_iterator_end");
 	if (gap.index < gap.node->count)
 		return SEGMENT_(node_leaf)(gap.node)->starts[gap.index];
 	return SEGMENT_(key_max)();
@@ -168,11 +184,13 @@ SEGMENT_PUBLIC bool SEGMENT_(gap_iterator_is_empty)(SEGMENT_GAP_ITERATOR gap)
 
 SEGMENT_PUBLIC SEGMENT_ITERATOR SEGMENT_(gap_iterator_prev_segment)(SEGMENT_GAP_ITERATOR gap)
 {
+	SEGMENT_(assert_not_terminal)(gap.node, "gap_iterator_prev_segment");
 	return SEGMENT_(iterator_prev_segment)(SEGMENT_(iterator_at)(gap.node, gap.index));
 }
 
 SEGMENT_PUBLIC SEGMENT_ITERATOR SEGMENT_(gap_iterator_next_segment)(SEGMENT_GAP_ITERATOR gap)
 {
+	SEGMENT_(assert_not_terminal)(gap.node, "gap_iterator_next_segment");
 	if (gap.index < gap.node->count)
 		return SEGMENT_(iterator_at)(gap.node, gap.index);
 	return SEGMENT_(iterator_at)(NULL, 0);
@@ -186,6 +204,7 @@ SEGMENT_PUBLIC SEGMENT_GAP_ITERATOR SEGMENT_(gap_iterator_prev_gap)(SEGMENT_GAP_
 
 SEGMENT_PUBLIC SEGMENT_GAP_ITERATOR SEGMENT_(gap_iterator_next_gap)(SEGMENT_GAP_ITERATOR gap)
 {
+	SEGMENT_(assert_not_terminal)(gap.node, "gap_iterator_next_gap");
 	if (gap.index == gap.node->count)
 		return SEGMENT_(gap_iterator_at)(NULL, 0);
 	return SEGMENT_(iterator_next_gap)(SEGMENT_(iterator_at)(gap.node, gap.index));
