@@ -25,11 +25,11 @@ static struct vma child_value(struct memmap_mm *child, const struct vma *parent)
 }
 
 /* Names are the address space's own: find those of `parent` again in `child`. */
-static int own_name(struct memmap_mm *parent, struct memmap_mm *child, struct vma *v)
+static int own_name(const struct memmap_mm *parent, struct memmap_mm *child, struct vma *v)
 {
-	if (!v->name || !mm_owns_name(parent, v->name))
+	if (!v->name)
 		return 0;
-	v->name = mm_intern_name(child, v->name);
+	v->name = mm_inherit_name(parent, child, v->name);
 	return v->name ? 0 : -ENOMEM;
 }
 

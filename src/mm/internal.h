@@ -218,6 +218,13 @@ struct memmap_mm *mm_allocate(const struct memmap_allocator *allocator);
 /* Unmap everything, seals or not. */
 void mm_remove_all(struct memmap_mm *mm);
 
+/* Does the layout not contradict itself? */
+bool mm_layout_is_consistent(const struct memmap_mm_layout *layout);
+
+/* memmap_mm_replace() under the mapping lock, held for writing (replace.c). */
+int mm_replace(struct memmap_mm *mm, struct memmap_addr_range ar, const struct memmap_vma *vmas,
+	       size_t nr_vmas);
+
 /*
  * ---- Names that were given by copy (names.c) ----
  */
@@ -226,8 +233,18 @@ void mm_remove_all(struct memmap_mm *mm);
  */
 const char *mm_intern_name(struct memmap_mm *mm, const char *text);
 
+/* Likewise `length` bytes; `whole`: it is to be taken for a name of the kernel's, not for a copy. */
+const char *mm_intern_text(struct memmap_mm *mm, const char *text, size_t length, bool whole);
+
+/* The name `text` of the parent's for its child: where need be a copy. NULL: no memory. */
+const char *mm_inherit_name(const struct memmap_mm *parent, struct memmap_mm *child,
+			    const char *text);
+
 /* Is `text` such a copy? */
 bool mm_owns_name(const struct memmap_mm *mm, const char *text);
+
+/* Free those that came after `older` was the newest (NULL: all): no VMA has one of them. */
+void mm_drop_names(struct memmap_mm *mm, const struct mm_name *older);
 
 /* Free all of them: no VMA is left. */
 void mm_release_names(struct memmap_mm *mm);

@@ -51,7 +51,7 @@ void memmap_mm_layout_default(struct memmap_mm_layout *layout)
 	};
 }
 
-static bool layout_is_consistent(const struct memmap_mm_layout *l)
+bool mm_layout_is_consistent(const struct memmap_mm_layout *l)
 {
 	return memmap_is_page_aligned(l->min_addr | l->task_size | l->mmap_base |
 				      l->mmap_legacy_base | l->stack_guard_gap) &&
@@ -70,7 +70,7 @@ struct memmap_mm_layout memmap_mm_get_layout(const struct memmap_mm *mm)
 
 int memmap_mm_set_layout(struct memmap_mm *mm, const struct memmap_mm_layout *layout)
 {
-	if (!layout_is_consistent(layout))
+	if (!mm_layout_is_consistent(layout))
 		return -EINVAL;
 	MM_LOCK_WRITE(mm);
 	mm->layout = *layout;
@@ -105,7 +105,7 @@ struct memmap_mm *mm_allocate(const struct memmap_allocator *allocator)
 
 int memmap_mm_create(const struct memmap_mm_options *options, struct memmap_mm **out)
 {
-	if (!layout_is_consistent(&options->layout) ||
+	if (!mm_layout_is_consistent(&options->layout) ||
 	    (options->fault_around & (options->fault_around - 1)) ||
 	    (options->fault_around && options->fault_around < MEMMAP_PAGE_SIZE))
 		return -EINVAL;
@@ -160,7 +160,7 @@ void memmap_mm_release(struct memmap_mm *mm)
 
 int memmap_mm_exec(struct memmap_mm *mm, const struct memmap_mm_layout *layout)
 {
-	if (!layout_is_consistent(layout))
+	if (!mm_layout_is_consistent(layout))
 		return -EINVAL;
 	MM_LOCK_WRITE(mm);
 	mm_remove_all(mm);

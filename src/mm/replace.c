@@ -110,10 +110,9 @@ static void release_names(struct memmap_mm *mm, struct anon_name **names, size_t
 	memmap_deallocate(mm->allocator, names, nr_vmas * sizeof(*names));
 }
 
-int memmap_mm_replace(struct memmap_mm *mm, struct memmap_addr_range ar,
-		      const struct memmap_vma *vmas, size_t nr_vmas)
+int mm_replace(struct memmap_mm *mm, struct memmap_addr_range ar, const struct memmap_vma *vmas,
+	       size_t nr_vmas)
 {
-	MM_LOCK_WRITE(mm);
 	if (!is_acceptable(mm, ar, vmas, nr_vmas))
 		return -EINVAL;
 	if (ar.start == ar.end)
@@ -139,4 +138,11 @@ int memmap_mm_replace(struct memmap_mm *mm, struct memmap_addr_range ar,
 out:
 	release_names(mm, names, nr_vmas);
 	return err;
+}
+
+int memmap_mm_replace(struct memmap_mm *mm, struct memmap_addr_range ar,
+		      const struct memmap_vma *vmas, size_t nr_vmas)
+{
+	MM_LOCK_WRITE(mm);
+	return mm_replace(mm, ar, vmas, nr_vmas);
 }
