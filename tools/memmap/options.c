@@ -16,7 +16,7 @@
 #include "trace.h"
 
 /* Options that have no letter. */
-enum { OPTION_PLOT = 256, OPTION_LOG };
+enum { OPTION_PLOT = 256, OPTION_LOG, OPTION_STACKS };
 
 static const char usage[] =
 	"Usage: memmap trace [OPTION]... [--] COMMAND [ARG]...\n"
@@ -30,6 +30,7 @@ static const char usage[] =
 	"  -r, --report=FILE    write what was found to FILE, as JSON\n"
 	"      --plot=FILE      draw the address space over time to FILE, as SVG\n"
 	"      --log=FILE       write every call and what it changed to FILE (see memmap replay)\n"
+	"      --stacks         tell where in the program the calls are made\n"
 	"  -w, --whole          compare the whole of maps after every call, not what it was about\n"
 	"  -q, --quiet          print no summary\n"
 	"  -h, --help           print this, and exit\n"
@@ -93,6 +94,7 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 		{"report", required_argument, NULL, 'r'},
 		{"plot", required_argument, NULL, OPTION_PLOT},
 		{"log", required_argument, NULL, OPTION_LOG},
+		{"stacks", no_argument, NULL, OPTION_STACKS},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
@@ -131,6 +133,14 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 			break;
 		case OPTION_LOG:
 			out->log_path = optarg;
+			break;
+		case OPTION_STACKS:
+			if (!stacks_supported()) {
+				error_line("this memmap was built without libdw, so that there is "
+					   "no --stacks; install libdw-dev and build it again");
+				return false;
+			}
+			out->stacks = true;
 			break;
 		case 'h':
 			*status = options_print(usage);

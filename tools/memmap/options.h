@@ -11,6 +11,7 @@
 struct trace_options {
 	bool strict;
 	bool quiet;
+	bool stacks;             /* unwind the stack of each call */
 	bool whole;              /* compare the whole of maps after every call */
 	const char *report_path; /* NULL: none */
 	const char *plot_path;   /* NULL: none */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "image.h"
+#include "record.h"
 
 #define CAPABILITY(n) (UINT64_C(1) << (n))
 #define CAP_IPC_LOCK  CAPABILITY(14)
@@ -47,6 +48,7 @@ void space_put(struct space *space)
 		close(space->pagemap_fd);
 	memmap_text_release(&space->text);
 	image_release(space->image);
+	space_record_release(space->record);
 	free(space);
 }
 

@@ -26,6 +26,7 @@
 #include "calls.h"
 
 struct image;
+struct space_record;
 struct opened_file;
 struct thread;
 
@@ -49,9 +50,10 @@ struct space {
 	bool born_beside; /* copied while other threads ran: what they did just then is open */
 	bool brk_unknown; /* attached to: where within a page the break is has not been seen */
 	bool uncertain;   /* a call was cut off by a death: the kernel's view is taken over next */
-	struct image *image;    /* what the log has told of it; NULL: nothing */
-	size_t nr_near;         /* calls since the whole of maps was compared */
-	bool changed_elsewhere; /* than where the call at hand was about: see record.c */
+	struct image *image;         /* what the log has told of it; NULL: nothing */
+	size_t nr_near;              /* calls since the whole of maps was compared */
+	bool changed_elsewhere;      /* than where the call at hand was about: see record.c */
+	struct space_record *record; /* what is known of who made what; see record.h */
 };
 
 /* How the model takes part in a call. */
@@ -74,6 +76,7 @@ struct thread {
 	int64_t predicted;
 	bool predicts_address;           /* the kernel was free to choose where */
 	uint64_t call_began, call_ended; /* as the tracer sees it */
+	uint32_t site;                   /* where the program makes it: see stacks.h */
 };
 
 struct process {
@@ -85,6 +88,7 @@ struct process {
 	bool ended;
 	int status; /* as waitpid(2) gives it */
 	uint64_t counts[NR_CALLS];
+	uint64_t ns[NR_CALLS]; /* how long they took */
 	size_t max_vmas;
 	uint64_t peak_bytes;
 	/* What decides results but belongs to the process, not to its address space. */

@@ -8,7 +8,9 @@
  */
 #include "record.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "history.h"
 #include "log_writer.h"
@@ -41,6 +43,103 @@ static void digest(struct trace *trace, struct space *space, pid_t pid)
 		 image_digest(space->maps.data, space->maps.length));
 }
 
+/*
+ * ---- Who made what ----
+ */
+
+void space_record_release(struct space_record *record)
+{
+	if (!record)
+		return;
+	origins_release(&record->origins);
+	unwinder_release(record->unwinder);
+	free(record);
+}
+
+/* Begin to keep a record of a space; want of memory keeps none. */
+static void begin_space(struct trace *trace, struct space *space, pid_t pid)
+{
+	struct memmap_process_auxv auxv;
+	struct memmap_vma vma;
+	if (!trace->history)
+		return;
+	space_record_release(space->record);
+	space->record = calloc(1, sizeof(*space->record));
+	if (space->record && memmap_process_auxv(pid, &auxv) == 0 && auxv.base != 0 &&
+	    memmap_mm_find_vma(space->mm, auxv.base, &vma) && vma.range.start <= auxv.base)
+		space->record->loader = vma.mappable;
+}
+
+static bool is_loaders(const struct space *space, uint64_t ip)
+{
+	struct memmap_vma vma;
+	return space->record->loader && memmap_mm_find_vma(space->mm, ip - 1, &vma) &&
+	       vma.range.start < ip && vma.mappable == space->record->loader;
+}
+
+/* How many bytes more a call has mapped. */
+static uint64_t bytes_mapped(struct space_record *record, const struct thread *thread)
+{
+	const uint64_t *args = thread->call.args, result = (uint64_t)thread->call.result;
+	uint64_t before;
+	if (thread->call.result < 0 && thread->call.result > -4096)
+		return 0;
+	switch (thread->id) {
+	case CALL_MMAP:
+		return args[1];
+	case CALL_MREMAP:
+		return args[2] > args[1] ? args[2] - args[1] : 0;
+	case CALL_BRK:
+		before = record->brk;
+		record->brk = result;
+		return before && result > before ? result - before : 0;
+	default:
+		return 0;
+	}
+}
+
+static void account(struct trace *trace, const struct thread *thread)
+{
+	struct space *space = thread->process->space;
+	struct space_record *record = space->record;
+	const uint64_t ns = thread->call_ended - thread->call_began;
+	thread->process->ns[thread->id] += ns;
+	if (!record)
+		return;
+	const uint64_t bytes = bytes_mapped(record, thread);
+	if (thread->site < trace->sites.sites.length) {
+		struct site *site = &trace->sites.sites.items[thread->site];
+		site->nr_calls++;
+		site->ns += ns;
+		site->mapped += bytes;
+	}
+	const struct origin origin = {.call = trace->counts.calls,
+				      .site = thread->site,
+				      .loader = is_loaders(space, thread->call.ip)};
+	origins_follow(&record->origins, space->mm, thread->id, &thread->call, origin);
+	/* Code that the unwinder has not seen yet. */
+	if (thread->id == CALL_MMAP && (thread->call.args[2] & PROT_EXEC))
+		unwinder_outdate(record->unwinder);
+}
+
+/* The address space is about to go: what is left in it was never unmapped. */
+static void collect_left(struct trace *trace, struct space *space, pid_t pid)
+{
+	const size_t before = trace->leftovers.largest.length;
+	if (!space->record || space->nr_references > 1)
+		return;
+	leftovers_collect(&trace->leftovers, &space->record->origins, space->mm, pid);
+	for (size_t i = before; i < trace->leftovers.largest.length; i++) {
+		const struct leftover *left = &trace->leftovers.largest.items[i];
+		if (left->site < trace->sites.sites.length)
+			trace->sites.sites.items[left->site].left += left->bytes;
+	}
+}
+
+/*
+ * ---- Events ----
+ */
+
 void record_process(struct trace *trace, const struct process *process)
 {
 	if (trace->history)
@@ -61,6 +160,7 @@ void record_share(struct trace *trace, const struct process *parent, const struc
 void record_fork(struct trace *trace, const struct process *parent, const struct process *child)
 {
 	child->space->changed_elsewhere = false;
+	begin_space(trace, child->space, child->pid);
 	if (trace->history)
 		(void)history_fork(trace->history, parent->pid, child->pid, trace_now());
 	look(trace, child->space, NULL, HISTORY_EVERYWHERE);
@@ -76,6 +176,7 @@ static void record_space(struct trace *trace, const struct process *process, con
 	char program[512];
 	struct space *space = process->space;
 	space->changed_elsewhere = false;
+	begin_space(trace, space, process->pid);
 	if (!trace->history && !trace->log)
 		return;
 	memmap_process_executable(process->pid, program, sizeof(program));
@@ -108,8 +209,11 @@ void record_thread(struct trace *trace, const struct thread *thread)
 
 void record_entry(struct trace *trace, struct thread *thread)
 {
-	(void)trace;
-	(void)thread;
+	struct space *space = thread->process->space;
+	thread->site = SITE_NONE;
+	if (trace->options->stacks && space->record)
+		thread->site = stacks_unwind(&trace->sites, &space->record->unwinder, space->pid,
+					     thread->task->tid);
 }
 
 static void log_the_call(struct trace *trace, const struct thread *thread, bool everywhere,
@@ -139,6 +243,7 @@ void record_call(struct trace *trace, const struct thread *thread)
 	struct memmap_addr_range touched[2] = {{0, 0}, {0, 0}};
 	const bool everywhere = space->changed_elsewhere;
 	space->changed_elsewhere = false;
+	account(trace, thread);
 	if (!trace->history && !trace->log)
 		return;
 	if (thread->mode != MIRROR_NOTHING)
@@ -156,6 +261,7 @@ void record_leaving(struct trace *trace, const struct thread *thread)
 	if ((!trace->history && !trace->log) || !check_capture(space))
 		return;
 	check_maps(trace, space, thread, true);
+	collect_left(trace, space, thread->process->pid);
 	look(trace, space, NULL, HISTORY_EVERYWHERE);
 	if (trace->log) {
 		log_look(trace->log, trace_now(), thread->process->pid, space->mm, space->image);

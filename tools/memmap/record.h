@@ -13,6 +13,17 @@
 
 #include "trace.h"
 
+/* What is kept of an address space for the summary. */
+struct space_record {
+	struct origins origins;
+	struct unwinder *unwinder;
+	struct memmap_mappable *loader; /* the file of the dynamic loader; NULL: there is none */
+	uint64_t brk;                   /* the heap's end, as far as it is known; 0: it is not */
+};
+
+/** Free. NULL is ignored. */
+void space_record_release(struct space_record *record);
+
 /** The first process begins; its exec follows. */
 void record_process(struct trace *trace, const struct process *process);
 

@@ -27,6 +27,71 @@ static json_t *counts_of(const struct process *process)
 	return calls;
 }
 
+static json_t *times_of(const struct process *process)
+{
+	json_t *times = json_object();
+	for (size_t i = 0; i < NR_CALLS; i++)
+		if (process->counts[i] > 0)
+			json_object_set_new(times, call_name((enum call_id)i),
+					    json_number(process->ns[i]));
+	return times;
+}
+
+/* The stack of a site, innermost first; null: it is not known. */
+static json_t *stack_of(const struct trace *trace, uint32_t site)
+{
+	if (site >= trace->sites.sites.length)
+		return json_null();
+	json_t *frames = json_array();
+	for (const char *at = site_text(&trace->sites, site); *at;) {
+		const char *next = strstr(at, " < ");
+		char *frame = strndup(at, next ? (size_t)(next - at) : strlen(at));
+		if (frame)
+			json_array_append_new(frames, json_text(frame));
+		free(frame);
+		at = next ? next + 3 : at + strlen(at);
+	}
+	return frames;
+}
+
+static json_t *left_of(const struct trace *trace)
+{
+	json_t *object = json_object(), *largest = json_array();
+	for (size_t i = 0; i < trace->leftovers.largest.length; i++) {
+		const struct leftover *left = &trace->leftovers.largest.items[i];
+		json_t *one = json_object();
+		json_object_set_new(one, "pid", json_integer(left->pid));
+		json_object_set_new(one, "call", json_number(left->call));
+		json_object_set_new(one, "address", json_address(left->addr));
+		json_object_set_new(one, "bytes", json_number(left->bytes));
+		json_object_set_new(one, "name", json_text(left->name));
+		json_object_set_new(one, "stack", stack_of(trace, left->site));
+		json_array_append_new(largest, one);
+	}
+	json_object_set_new(object, "mappings", json_number(trace->leftovers.nr));
+	json_object_set_new(object, "bytes", json_number(trace->leftovers.bytes));
+	json_object_set_new(object, "largest", largest);
+	return object;
+}
+
+static json_t *sites_of(const struct trace *trace)
+{
+	if (!trace->options->stacks)
+		return json_null();
+	json_t *list = json_array();
+	for (size_t i = 0; i < trace->sites.sites.length; i++) {
+		const struct site *site = &trace->sites.sites.items[i];
+		json_t *one = json_object();
+		json_object_set_new(one, "calls", json_number(site->nr_calls));
+		json_object_set_new(one, "ns", json_number(site->ns));
+		json_object_set_new(one, "mapped_bytes", json_number(site->mapped));
+		json_object_set_new(one, "left_bytes", json_number(site->left));
+		json_object_set_new(one, "stack", stack_of(trace, (uint32_t)i));
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
 static json_t *process_of(const struct process *process)
 {
 	json_t *object = json_object();
@@ -43,6 +108,7 @@ static json_t *process_of(const struct process *process)
 				    ? json_integer(WTERMSIG(process->status))
 				    : json_null());
 	json_object_set_new(object, "calls", counts_of(process));
+	json_object_set_new(object, "call_ns", times_of(process));
 	json_object_set_new(object, "max_vmas", json_number(process->max_vmas));
 	json_object_set_new(object, "peak_mapped_bytes", json_number(process->peak_bytes));
 	return object;
@@ -125,6 +191,8 @@ static json_t *report_of(const struct trace *trace)
 		pair("exact", c->boundaries_exact, "kernel_only", c->boundaries_kernel_only);
 	json_object_set_new(boundaries, "unordered", json_number(c->boundaries_unordered));
 	json_object_set_new(report, "boundaries", boundaries);
+	json_object_set_new(report, "left", left_of(trace));
+	json_object_set_new(report, "sites", sites_of(trace));
 	json_object_set_new(report, "nr_differences", json_number(c->differences));
 	json_object_set_new(report, "differences", differences);
 	json_object_set_new(report, "processes", processes);

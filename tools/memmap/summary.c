@@ -7,27 +7,14 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "trace.h"
+#include "plot_text.h"
+#include "summary.h"
 
 /* How many differences are printed; the report has them all. */
 #define PRINTED_DIFFERENCES 20
 
 /* Room for a number with its unit. */
 #define SIZE_TEXT 32
-
-static char *format_bytes(uint64_t bytes, char buf[SIZE_TEXT])
-{
-	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
-	double value = (double)bytes;
-	size_t unit = 0;
-	while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
-		value /= 1024;
-		unit++;
-	}
-	snprintf(buf, SIZE_TEXT, unit > 0 && value < 100 ? "%.1f %s" : "%.0f %s", value,
-		 units[unit]);
-	return buf;
-}
 
 static const char *plural(uint64_t n)
 {
@@ -89,6 +76,7 @@ static void print_calls(const struct trace *trace)
 	fprintf(stderr, "%s\n", trace->counts.calls > 0 ? ")" : "");
 }
 
+/* What is known without a history. */
 static void print_peaks(const struct trace *trace)
 {
 	const struct process *most = NULL, *largest = NULL;
@@ -101,11 +89,8 @@ static void print_peaks(const struct trace *trace)
 	if (!most)
 		return;
 	char bytes[SIZE_TEXT];
-	fprintf(stderr, "  peak        %s mapped, %zu VMAs",
-		format_bytes(largest->peak_bytes, bytes), most->max_vmas);
-	if (trace->counts.processes > 1)
-		fprintf(stderr, "; %" PRIu64 " processes", trace->counts.processes);
-	fprintf(stderr, "\n");
+	fprintf(stderr, "  peak        %s mapped, %zu VMAs\n",
+		plot_text_bytes(largest->peak_bytes, bytes, sizeof(bytes)), most->max_vmas);
 }
 
 void summary_print(const struct trace *trace)
@@ -116,6 +101,7 @@ void summary_print(const struct trace *trace)
 	print_end(trace);
 	fprintf(stderr, "\n");
 	print_calls(trace);
+	summary_print_times(trace);
 	fprintf(stderr,
 		"  checks      %" PRIu64 " results, %" PRIu64 " parts of maps, %" PRIu64
 		" whole maps, %" PRIu64 " times the reverse maps\n",
@@ -130,7 +116,14 @@ void summary_print(const struct trace *trace)
 	if (c->adopted > 0)
 		fprintf(stderr, "  adopted     %" PRIu64 " call%s without rules in the model\n",
 			c->adopted, plural(c->adopted));
-	print_peaks(trace);
+	if (c->processes > 1)
+		fprintf(stderr, "  processes   %" PRIu64 "\n", c->processes);
+	if (trace->history)
+		summary_print_memory(trace);
+	else
+		print_peaks(trace);
+	summary_print_left(trace);
+	summary_print_sites(trace);
 	if (c->differences == 0)
 		fprintf(stderr, "  differences none\n");
 	else

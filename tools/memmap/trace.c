@@ -612,6 +612,8 @@ static void release(struct trace *trace)
 	memmap_proc_reader_release(&trace->smaps);
 	files_release(trace->files);
 	log_release(trace->log);
+	sites_release(&trace->sites);
+	leftovers_release(&trace->leftovers);
 	history_release(trace->history);
 	memmap_tracer_release(trace->tracer);
 }
@@ -621,6 +623,7 @@ static int conclude(struct trace *trace, struct output_file *report, struct outp
 {
 	const struct trace_options *options = trace->options;
 	bool written = true;
+	leftovers_sort(&trace->leftovers);
 	if (report->stream)
 		written &= close_output(report, "report", report_write(trace, report->stream));
 	if (plot->stream) {
@@ -665,11 +668,12 @@ static int trace_it(const struct trace_options *options)
 		return EXIT_MEMMAP_FAILED;
 	}
 	trace.files = files_create();
-	trace.history = options->plot_path ? history_create(NULL, 0) : NULL;
+	const bool wants_history = options->plot_path || options->report_path || !options->quiet;
+	trace.history = wants_history ? history_create(NULL, 0) : NULL;
 	limits_of_machine(&trace.machine);
 	trace.min_addr = memmap_kernel_min_addr();
 	enum memmap_tracer_stage stage;
-	int err = trace.files && (trace.history || !options->plot_path) ? 0 : -ENOMEM;
+	int err = trace.files && (trace.history || !wants_history) ? 0 : -ENOMEM;
 	if (err) {
 		error_line("out of memory");
 	} else {

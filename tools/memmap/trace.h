@@ -12,7 +12,9 @@
 #include "files.h"
 #include "history.h"
 #include "options.h"
+#include "origins.h"
 #include "process.h"
+#include "stacks.h"
 
 struct log_writer;
 
@@ -54,8 +56,10 @@ struct trace {
 	const struct trace_options *options;
 	struct memmap_tracer *tracer;
 	struct files *files;
-	struct history *history; /* NULL: no plot is wanted */
+	struct history *history; /* NULL: neither plot, report nor summary is wanted */
 	struct log_writer *log;  /* NULL: no log is wanted */
+	struct sites sites;      /* with --stacks */
+	struct leftovers leftovers;
 	struct space *spaces;
 	struct process *processes;
 	struct process **last_process;
