@@ -11,7 +11,9 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <unistd.h>
 
+#include <memmap/host_file.h>
 #include <memmap/mm_access.h>
 
 #include "memmap/failing_allocator.h"
@@ -209,6 +211,87 @@ static void test_files(void **state)
 		memmap_mm_sys_munmap(mm, AT, 16 * K);
 		paged_file_destroy(&f);
 	}
+}
+
+/* From and to a file that can only be read and written, more than goes through a buffer at once. */
+static void test_between_spaces_without_mapping(void **state)
+{
+	(void)state;
+	static unsigned char out[2 * K], in[2 * K];
+	struct memmap_mm *other = create(NULL), *first = mm;
+	struct paged_file f, g;
+	paged_file_init(&f, mf, "/f", 2 * K + 1);
+	paged_file_init(&g, mf, "/g", 2 * K + 1);
+	f.buffered = g.buffered = true;
+	map_paged(&f, AT, 4, RW, MAP_SHARED);
+	map_anon(mm, AT + 8 * K, 4 * K, RW, FIXED);
+	mm = other;
+	map_paged(&g, AT, 4, RW, MAP_SHARED);
+	map_anon(mm, AT + 8 * K, 4 * K, RW, FIXED);
+	mm = first;
+	fill(out, sizeof(out), 5);
+	assert_int_equal(memmap_mm_copy_out(mm, AT + 3, out, sizeof(out), NULL, NULL), 0);
+	const struct memmap_iovec file = {AT + 3, sizeof(out)};
+	const struct memmap_iovec memory = {AT + 8 * K + 77, sizeof(out)};
+	assert_int_equal(memmap_mm_sys_process_vm_writev(mm, &file, 1, other, &memory, 1, 0),
+			 sizeof(out));
+	assert_int_equal(memmap_mm_copy_in(other, memory.base, in, sizeof(in), NULL, NULL), 0);
+	assert_memory_equal(in, out, sizeof(in));
+	assert_int_equal(memmap_mm_sys_process_vm_readv(mm, &memory, 1, other, &memory, 1, 0),
+			 sizeof(out));
+	assert_int_equal(memmap_mm_copy_in(mm, memory.base, in, sizeof(in), NULL, NULL), 0);
+	assert_memory_equal(in, out, sizeof(in));
+	assert_int_equal(memmap_mm_sys_process_vm_writev(mm, &memory, 1, other, &file, 1, 0),
+			 sizeof(out));
+	assert_memory_equal(paged_file_bytes(&g) + 3, out, sizeof(out));
+	assert_int_equal(memmap_mm_zero_out(other, AT, 2 * K, NULL, NULL), 0);
+	assert_int_equal(memmap_mm_sys_process_vm_writev(mm, &file, 1, other, &file, 1, 0),
+			 sizeof(out));
+	assert_memory_equal(paged_file_bytes(&g) + 3, out, sizeof(out));
+	/* Behind the end of the file. */
+	const struct memmap_iovec behind = {AT + 3 * K - 5, 10};
+	assert_int_equal(memmap_mm_sys_process_vm_readv(mm, &memory, 1, other, &behind, 1, 0), 5);
+	assert_int_equal(memmap_mm_sys_process_vm_writev(mm, &behind, 1, other, &memory, 1, 0), 5);
+	memmap_mm_release(other);
+	memmap_mm_sys_munmap(mm, AT, 16 * K);
+	paged_file_destroy(&f);
+	paged_file_destroy(&g);
+}
+
+/* A file that somebody else makes shorter, when its pages are known already. */
+static void test_files_that_shrink(void **state)
+{
+	(void)state;
+	static unsigned char buf[2 * K];
+	struct memmap_host_files *files;
+	struct memmap_mmap_file open = {.readable = true, .writable = true};
+	uint64_t done;
+	uint32_t word;
+	assert_int_equal(memmap_block_install_handlers(), 0); /* cmocka has put its own on top */
+	int fd = memfd_create("shrinks", 0);
+	assert_int_equal(ftruncate(fd, 2 * K), 0);
+	assert_int_equal(memmap_host_files_create(NULL, &files), 0);
+	assert_int_equal(memmap_host_file_open(files, fd, NULL, &open.identity, &open.mappable), 0);
+	assert_int_equal(
+		memmap_mm_sys_mmap(mm, AT, 2 * K, RW, MAP_SHARED | MAP_FIXED, &open, 0, NULL), AT);
+	assert_int_equal(memmap_mm_zero_out(mm, AT, 2 * K, NULL, NULL), 0);
+	assert_int_equal(ftruncate(fd, K), 0);
+	assert_true(memmap_is_bus_error(memmap_mm_copy_in(mm, AT + 100, buf, 2 * K, NULL, &done)));
+	assert_int_equal(done, K - 100);
+	assert_true(memmap_is_bus_error(memmap_mm_copy_out(mm, AT + 100, buf, K, NULL, &done)));
+	assert_int_equal(done, K - 100);
+	assert_true(memmap_is_bus_error(memmap_mm_zero_out(mm, AT + 100, K, NULL, &done)));
+	assert_int_equal(done, K - 100);
+	assert_true(memmap_is_bus_error(memmap_mm_load_u32(mm, AT + K, &word)));
+	assert_true(memmap_is_bus_error(memmap_mm_swap_u32(mm, AT + K, 1, &word)));
+	const struct memmap_iovec there = {AT + K - 8, 16}, here = {AT + 8 * K, 16};
+	map_anon(mm, AT + 8 * K, K, RW, FIXED);
+	assert_int_equal(memmap_mm_sys_process_vm_readv(mm, &here, 1, mm, &there, 1, 0), 8);
+	assert_int_equal(memmap_mm_sys_process_vm_writev(mm, &here, 1, mm, &there, 1, 0), 8);
+	memmap_mm_sys_munmap(mm, AT, 2 * K);
+	memmap_mapping_identity_dec_ref(open.identity, NULL);
+	memmap_host_files_release(files);
+	close(fd);
 }
 
 static void test_without_pages(void **state)
@@ -616,6 +699,8 @@ int main(void)
 		TEST(test_stacks_grow),
 		TEST(test_ignoring_permissions),
 		TEST(test_files),
+		TEST(test_between_spaces_without_mapping),
+		TEST(test_files_that_shrink),
 		TEST(test_without_pages),
 		TEST(test_strings),
 		TEST(test_vectors),

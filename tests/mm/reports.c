@@ -436,6 +436,11 @@ static void test_status_texts(void **state)
 				       "VmSwap:\t       0 kB\n");
 	assert_int_equal(memmap_mm_print_statm(mm, &text), 0);
 	assert_string_equal(text.data, "18 5 0 2 0 13 0\n");
+	/* There cannot be more of the program's code than there is code. */
+	layout.end_code = AT + 100 * K;
+	assert_int_equal(memmap_mm_set_layout(mm, &layout), 0);
+	assert_int_equal(memmap_mm_print_status(mm, &text), 0);
+	assert_non_null(strstr(text.data, "VmExe:\t      20 kB\nVmLib:\t       0 kB\n"));
 	/* A page in another table of page tables, and in another of those. */
 	map_anon(mm, UINT64_C(1) << 40, K, RW, FIXED);
 	touch(UINT64_C(1) << 40);
@@ -459,6 +464,10 @@ static void test_usage(void **state)
 	map_anon(mm, AT, 8 * K, RW, FIXED);
 	for (uint64_t page = 0; page < 5; page++)
 		touch(AT + page * K);
+	/* Guards and pages of zeros are no memory. */
+	unsigned char zero;
+	assert_int_equal(memmap_mm_copy_in(mm, AT + 6 * K, &zero, 1, NULL, NULL), 0);
+	assert_int_equal(memmap_mm_sys_madvise(mm, AT + 7 * K, K, MADV_GUARD_INSTALL), 0);
 	assert_int_equal(memmap_mm_fork(mm, NULL, &child), 0);
 	assert_int_equal(memmap_mm_fork(child, NULL, &grandchild), 0);
 	memmap_mm_get_usage(mm, all, &u);

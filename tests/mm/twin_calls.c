@@ -167,6 +167,27 @@ static void one_mincore(struct twin *t)
 	}
 }
 
+/* Sanitizers make mlock() do nothing, so the calls are made without the C library. */
+static void twin_lock(struct twin *t, uint64_t page, uint64_t n)
+{
+	const uint64_t addr = BASE + page * K;
+	const unsigned on_fault = random_below(2) ? MLOCK_ONFAULT : 0;
+	if (random_below(3) == 0)
+		assert_alike(native(syscall(SYS_munlock, addr, n * K)),
+			     memmap_mm_sys_munlock(t->self.mm, addr, n * K));
+	else
+		assert_alike(native(syscall(SYS_mlock2, addr, n * K, on_fault)),
+			     memmap_mm_sys_mlock2(t->self.mm, addr, n * K, on_fault));
+}
+
+static void twin_sync(struct twin *t, uint64_t page, uint64_t n)
+{
+	static const int flags[] = {MS_SYNC, MS_ASYNC, MS_INVALIDATE, MS_SYNC | MS_INVALIDATE};
+	const uint64_t addr = BASE + page * K, which = random_below(4);
+	assert_alike(native(msync((void *)addr, n * K, flags[which])),
+		     memmap_mm_sys_msync(t->self.mm, addr, n * K, (uint64_t)flags[which]));
+}
+
 static void test_mincore(void **state)
 {
 	(void)state;
@@ -182,7 +203,13 @@ static void test_mincore(void **state)
 			uint64_t page = random_below(NR_PAGES), n = 1 + random_below(3);
 			if (n > NR_PAGES - page)
 				n = NR_PAGES - page;
-			switch (random_below(6)) {
+			switch (random_below(8)) {
+			case 6:
+				twin_lock(&t, page, n);
+				break;
+			case 7:
+				twin_sync(&t, page, n);
+				break;
 			case 0:
 				twin_madvise(&t, page, n, advice[random_below(5)]);
 				break;
