@@ -34,7 +34,7 @@ static struct options {
 	uint64_t seed, steps;
 	double seconds;
 	size_t length;
-	bool fresh, verbose, counts;
+	bool fresh, verbose, counts, kernel_only, pages;
 	unsigned int max_failures;
 } options = {.seed = 1,
 	     .steps = UINT64_MAX,
@@ -43,7 +43,8 @@ static struct options {
 	     .fresh = true,
 	     .max_failures = 1};
 
-static struct open_files files;
+/* Those that are long; those that are short, of the kernel's side and of the model's. */
+static struct open_files files, short_files, own_files;
 
 /* How often each call succeeded and failed: a call that always fails tests little. */
 static uint64_t good_calls[NR_OPS], failed_calls[NR_OPS];
@@ -83,7 +84,7 @@ struct difference {
 	enum kind kind;
 	size_t at; /* the step */
 	struct step step;
-	int64_t expected, found;
+	struct outcome expected, found;
 };
 
 /* ---- Comparing ---- */
@@ -202,26 +203,26 @@ static enum kind run_step(struct world *world, const struct step *step, bool all
 {
 	struct kernel *kernel = &world->kernel;
 	enum kind kind;
-	int64_t found, expected;
+	struct outcome found, expected;
 
 	if (kernel_run(kernel, step, &expected))
 		return KIND_HARNESS;
 	if (kernel->alive[step->process] && kernel_read_maps(kernel, step->process))
 		return KIND_HARNESS;
-	found = model_run(world->model, kernel, step, expected);
-	if (expected < 0)
+	found = options.kernel_only ? expected : model_run(world->model, kernel, step, &expected);
+	if (expected.result < 0)
 		failed_calls[step->op]++;
 	else
 		good_calls[step->op]++;
 	difference->expected = expected;
 	difference->found = found;
-	if (found != expected)
+	if (found.result != expected.result || found.detail != expected.detail)
 		return KIND_RESULT;
-	if (step->expects && found != step->expected) {
-		difference->expected = step->expected;
+	if (step->expects && found.result != step->expected) {
+		difference->expected = (struct outcome){.result = step->expected};
 		return KIND_EXPECTED;
 	}
-	if (!kernel->alive[step->process])
+	if (!kernel->alive[step->process] || options.kernel_only)
 		return KIND_NONE;
 	kind = compare_maps(world, step->process, verbose);
 	if (!kind && step->op == OP_FORK)
@@ -235,24 +236,32 @@ static enum kind run_step(struct world *world, const struct step *step, bool all
 
 static int world_start(struct world *world, struct surroundings with)
 {
+	const struct open_files *kernels = with.pages ? &short_files : &files;
+
 	memset(world, 0, sizeof(*world));
-	if (kernel_start(&world->kernel, &files, with) ||
-	    model_start(&world->model, &world->kernel, &files))
+	if (with.pages && (open_files_reset(&short_files) || open_files_reset(&own_files)))
 		return -1;
-	return 0;
+	if (kernel_start(&world->kernel, kernels, with))
+		return -1;
+	if (options.kernel_only)
+		return 0;
+	return model_start(&world->model, &world->kernel, kernels, with.pages ? &own_files : NULL);
 }
 
 static bool world_stop(struct world *world)
 {
 	kernel_stop(&world->kernel);
-	return model_stop(world->model);
+	return !world->model || model_stop(world->model);
 }
 
 /* Can the step be made at all, after others have been left out? */
 static bool step_possible(const struct world *world, const struct step *step)
 {
-	return world->kernel.alive[step->process] &&
-	       (step->op != OP_FORK || !world->kernel.alive[step->args[0]]);
+	const bool *alive = world->kernel.alive;
+
+	if ((step->op == OP_VM_READ || step->op == OP_VM_WRITE) && !alive[step->args[0]])
+		return false;
+	return alive[step->process] && (step->op != OP_FORK || !alive[step->args[0]]);
 }
 
 /* A step as a script would have it, with what it returned. */
@@ -262,7 +271,7 @@ static void print_step_made(const struct step *step, const struct difference *di
 	struct step made = *step;
 
 	made.expects = true;
-	made.expected = difference->expected;
+	made.expected = difference->expected.result;
 	step_print(stderr, &made, bases);
 }
 
@@ -277,7 +286,8 @@ static void run_script(const struct script *script, bool all, bool verbose,
 		difference->kind = KIND_HARNESS;
 		return;
 	}
-	difference->kind = compare_maps(&world, 0, verbose);
+	if (!options.kernel_only)
+		difference->kind = compare_maps(&world, 0, verbose);
 	for (size_t i = 0; i < script->len && !difference->kind; i++) {
 		if (!step_possible(&world, &script->steps[i]))
 			continue;
@@ -366,6 +376,18 @@ static void shrink(struct script *script, struct difference *difference)
 	}
 }
 
+static void print_outcome(const char *what, const struct outcome *outcome)
+{
+	fprintf(stderr, "%s ", what);
+	if (outcome->result < 0)
+		fprintf(stderr, "%s", error_name(outcome->result));
+	else
+		fprintf(stderr, "%#llx", (unsigned long long)outcome->result);
+	if (outcome->detail)
+		fprintf(stderr, " (%#llx)", (unsigned long long)outcome->detail);
+	fprintf(stderr, "\n");
+}
+
 static void print_difference(const struct script *script, const struct difference *difference,
 			     const struct bases *bases)
 {
@@ -374,16 +396,8 @@ static void print_difference(const struct script *script, const struct differenc
 	fprintf(stderr, "differential: %s differs at the last step of this script:\n",
 		kind_names[difference->kind]);
 	script_print(stderr, script, bases);
-	fprintf(stderr, "  expected ");
-	if (difference->expected < 0)
-		fprintf(stderr, "%s", error_name(difference->expected));
-	else
-		fprintf(stderr, "%#llx", (unsigned long long)difference->expected);
-	fprintf(stderr, ", found ");
-	if (difference->found < 0)
-		fprintf(stderr, "%s\n", error_name(difference->found));
-	else
-		fprintf(stderr, "%#llx\n", (unsigned long long)difference->found);
+	print_outcome("  expected", &difference->expected);
+	print_outcome("     found", &difference->found);
 	run_script(script, !script->maps_only, true, &again);
 }
 
@@ -404,13 +418,14 @@ static size_t run_seed(uint64_t seed, bool *failed)
 	/* What the script is like decides how the executor is started, and is needed first. */
 	memset(&probe, 0, sizeof(probe));
 	probe.process[0].maps = no_maps;
-	generator_start(&generator, seed, &probe, &script);
+	generator_start(&generator, seed, options.pages, &probe, &script);
 	generator_release(&generator);
 	if (world_start(&world, script.with))
 		exit(77);
-	generator_start(&generator, seed, &world.kernel, &script);
+	generator_start(&generator, seed, options.pages, &world.kernel, &script);
 	bases = world.kernel.bases;
-	difference.kind = compare_maps(&world, 0, true);
+	if (!options.kernel_only)
+		difference.kind = compare_maps(&world, 0, true);
 	for (size_t i = 0; i < options.length && !difference.kind; i++) {
 		const struct step step = generator_next(&generator, &world.kernel);
 		const bool all = i % STEPS_BETWEEN_FULL_CHECKS == STEPS_BETWEEN_FULL_CHECKS - 1;
@@ -487,7 +502,7 @@ static unsigned int replay(const char *path)
 	memset(&bases, 0, sizeof(bases));
 	if (script_read(path, &script, &bases))
 		return 1;
-	if (kernel_start(&kernel, &files, script.with))
+	if (kernel_start(&kernel, script.with.pages ? &short_files : &files, script.with))
 		exit(77);
 	bases = kernel.bases;
 	kernel_stop(&kernel);
@@ -555,6 +570,8 @@ int main(int argc, char **argv)
 		{"counts", no_argument, NULL, 'c'},
 		{"replay", no_argument, NULL, 'r'},
 		{"any-kernel", no_argument, NULL, 'a'},
+		{"kernel-only", no_argument, NULL, 'k'},
+		{"pages", no_argument, NULL, 'p'},
 		{NULL, 0, NULL, 0},
 	};
 	unsigned int failures = 0;
@@ -593,6 +610,12 @@ int main(int argc, char **argv)
 		case 'a':
 			any_kernel = true;
 			break;
+		case 'k':
+			options.kernel_only = true;
+			break;
+		case 'p':
+			options.pages = true;
+			break;
 		default:
 			usage();
 		}
@@ -602,7 +625,8 @@ int main(int argc, char **argv)
 	if (!any_kernel && kernel_is_too_old())
 		return 77;
 	signal(SIGPIPE, SIG_IGN);
-	if (open_files_create(&files)) {
+	if (open_files_create(&files, false) || open_files_create(&short_files, true) ||
+	    open_files_create(&own_files, true)) {
 		printf("differential: skipped: the files to map cannot be made here\n");
 		return 77;
 	}
@@ -623,5 +647,7 @@ int main(int argc, char **argv)
 		printf("  %-12s %10llu good %10llu failed\n", op_name((enum op)op),
 		       (unsigned long long)good_calls[op], (unsigned long long)failed_calls[op]);
 	open_files_destroy(&files);
+	open_files_destroy(&short_files);
+	open_files_destroy(&own_files);
 	return failures ? 1 : 0;
 }

@@ -54,6 +54,21 @@ enum op {
 	OP_PERSONALITY,
 	OP_STRIPE, /* many calls: mprotect every other page, args[1] of them, to PROT_READ */
 	OP_VMAS,   /* no call: the range args[0..1) must be made of args[2] VMAs */
+	/* Only where there are pages: */
+	OP_PEEK, /* load */
+	OP_POKE, /* store */
+	OP_ADD,  /* fetch and add */
+	OP_RUN,  /* call a "ret" */
+	OP_SUM,  /* load all */
+	OP_MINCORE,
+	OP_COPY_OUT,   /* the kernel writes memory */
+	OP_COPY_IN,    /* the kernel reads memory */
+	OP_VM_READ,    /* process_vm_readv */
+	OP_VM_WRITE,   /* process_vm_writev */
+	OP_FILE_WRITE, /* pwrite */
+	OP_FILE_READ,  /* pread */
+	OP_TRUNCATE,   /* ftruncate */
+	OP_PUNCH,      /* fallocate: punch a hole */
 	NR_OPS
 };
 
@@ -65,8 +80,15 @@ struct step {
 	int64_t expected;
 };
 
+/* What came of a step. */
+struct outcome {
+	int64_t result;  /* or -EXECUTOR_SEGV_MAPERR and the like */
+	uint64_t detail; /* where it faulted; a checksum of what was read */
+};
+
 /* What the executor is started with. */
 struct surroundings {
+	bool pages;       /* there are pages, and what is in them is compared */
 	bool no_ipc_lock; /* it lacks CAP_IPC_LOCK: RLIMIT_MEMLOCK counts */
 	bool bottom_up;   /* the legacy layout */
 };
@@ -130,11 +152,22 @@ struct open_file {
 
 struct open_files {
 	struct open_file file[NR_FILES];
-	int zero_fd, scratch_fd;
+	int zero_fd, scratch_fd, pattern_fd;
 };
 
-int open_files_create(struct open_files *files);
+#define MOST_FILE_BYTES (32 * PAGE) /* that one step reads or writes */
+#define PATTERN_BYTES   (64 * PAGE)
+
+/* These return 0, or -1 with a message on stderr. */
+int open_files_create(struct open_files *files, bool with_pages);
+int open_files_reset(const struct open_files *files); /* the contents, as they were at first */
 void open_files_destroy(struct open_files *files);
+/* Do to a file what the step says: what the system call returns. */
+int64_t open_files_step(const struct open_files *files, const struct step *step);
+/* Of the first bytes that were copied in. */
+uint64_t open_files_scratch_sum(const struct open_files *files, uint64_t length);
+/* Say what failed, with errno. Returns -1. */
+int broken(const char *what);
 
 /* ---- The kernel's side ---- */
 
@@ -174,6 +207,7 @@ struct kernel {
 	struct kernel_process process[EXECUTOR_MAX_PROCESSES];
 	bool alive[EXECUTOR_MAX_PROCESSES];
 	pid_t executor; /* process 0, which all others come from */
+	const struct open_files *files;
 	struct memmap_mm_layout layout;
 	struct memmap_mm_limits limits;
 	struct bases bases;
@@ -182,7 +216,7 @@ struct kernel {
 /* All return 0 or more, or -1 with a message on stderr: then the harness itself is broken. */
 int kernel_start(struct kernel *kernel, const struct open_files *files, struct surroundings with);
 void kernel_stop(struct kernel *kernel);
-int kernel_run(struct kernel *kernel, const struct step *step, int64_t *result);
+int kernel_run(struct kernel *kernel, const struct step *step, struct outcome *outcome);
 int kernel_read_maps(struct kernel *kernel, unsigned int process);
 int kernel_read_smaps(struct kernel *kernel, unsigned int process, struct kernel_vmas *vmas);
 /* Does smaps show where guard pages may be? */
@@ -193,12 +227,13 @@ int kernel_read_stats(struct kernel *kernel, unsigned int process, struct kernel
 
 struct model;
 
-int model_start(struct model **out, struct kernel *kernel, const struct open_files *files);
+int model_start(struct model **out, struct kernel *kernel, const struct open_files *files,
+		const struct open_files *own_files);
 /* Returns false, with a message, when something was left over. */
 bool model_stop(struct model *model);
-/* What would the call return? A result that only the pages can tell is taken from the kernel's. */
-int64_t model_run(struct model *model, const struct kernel *kernel, const struct step *step,
-		  int64_t kernel_result);
+/* What would come of it? What only the pages can tell is taken from the kernel, without pages. */
+struct outcome model_run(struct model *model, const struct kernel *kernel, const struct step *step,
+			 const struct outcome *from_kernel);
 const char *model_maps(struct model *model, unsigned int process);
 struct memmap_mm *model_mm(struct model *model, unsigned int process);
 /* Is what the files know of their mappings what the address spaces say? */
@@ -209,6 +244,7 @@ bool model_check_files(struct model *model);
 struct generator {
 	uint64_t state;
 	struct kernel_vmas vmas;
+	bool pages;           /* there are pages */
 	bool locks;           /* this script locks memory: then nothing huge is mapped */
 	bool past_end;        /* this script maps past the ends of files: it populates nothing */
 	bool only_anonymous;  /* this script maps no files */
@@ -221,7 +257,7 @@ struct generator {
 };
 
 uint64_t random_next(uint64_t *state);
-void generator_start(struct generator *g, uint64_t seed, const struct kernel *kernel,
+void generator_start(struct generator *g, uint64_t seed, bool pages, const struct kernel *kernel,
 		     struct script *script);
 void generator_release(struct generator *g);
 struct step generator_next(struct generator *g, struct kernel *kernel);

@@ -17,7 +17,7 @@
 
 #include "mm/abi.h"
 
-#include "differential.h"
+#include "differential_generate.h"
 
 uint64_t random_next(uint64_t *state)
 {
@@ -28,23 +28,22 @@ uint64_t random_next(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-static uint64_t below(struct generator *g, uint64_t bound)
+uint64_t below(struct generator *g, uint64_t bound)
 {
 	return random_next(&g->state) % bound;
 }
 
-static bool chance(struct generator *g, uint64_t percent)
+bool chance(struct generator *g, uint64_t percent)
 {
 	return below(g, 100) < percent;
 }
 
-#define PICK(g, array) ((array)[below((g), sizeof(array) / sizeof(*(array)))])
-
-void generator_start(struct generator *g, uint64_t seed, const struct kernel *kernel,
+void generator_start(struct generator *g, uint64_t seed, bool pages, const struct kernel *kernel,
 		     struct script *script)
 {
 	memset(g, 0, sizeof(*g));
 	g->state = seed;
+	g->pages = script->with.pages = pages;
 	g->locks = chance(g, 50);
 	g->limits = chance(g, 25);
 	g->past_end = !g->locks && chance(g, 50);
@@ -54,6 +53,10 @@ void generator_start(struct generator *g, uint64_t seed, const struct kernel *ke
 	g->only_anonymous = chance(g, 25);
 	script->with.no_ipc_lock = chance(g, 50);
 	script->with.bottom_up = chance(g, 20);
+	if (pages) { /* its files are short: what lies past their ends is of its own kind */
+		g->past_end = false;
+		g->arena_pages = ARENA_PAGES >> below(g, 3);
+	}
 	kernel_vmas_parse(&g->vmas, kernel->process[0].maps);
 	for (size_t i = 0; i < g->vmas.len && g->nr_guarded + 2 <= 64; i++) {
 		/* It does not need [vdso] and [vvar]. */
@@ -69,7 +72,7 @@ void generator_release(struct generator *g)
 	kernel_vmas_release(&g->vmas);
 }
 
-static bool guarded(const struct generator *g, uint64_t start, uint64_t length)
+bool guarded(const struct generator *g, uint64_t start, uint64_t length)
 {
 	uint64_t end = start + length;
 
@@ -84,7 +87,7 @@ static bool guarded(const struct generator *g, uint64_t start, uint64_t length)
 }
 
 /* A mapping of the script's own, or NULL when there is none (or chance does not find it). */
-static const struct kernel_vma *pick_vma(struct generator *g)
+const struct kernel_vma *pick_vma(struct generator *g)
 {
 	for (int tries = 0; tries < 8 && g->vmas.len; tries++) {
 		const struct kernel_vma *vma = &g->vmas.vmas[below(g, g->vmas.len)];
@@ -95,7 +98,7 @@ static const struct kernel_vma *pick_vma(struct generator *g)
 	return NULL;
 }
 
-static uint64_t pick_address(struct generator *g, const struct kernel *kernel)
+uint64_t pick_address(struct generator *g, const struct kernel *kernel)
 {
 	static const uint64_t absurd[] = {
 		0,          PAGE,     TASK_END - PAGE,      TASK_END, TASK_END + PAGE,
@@ -171,8 +174,8 @@ static uint64_t pick_length(struct generator *g, uint64_t address)
 }
 
 /* A range that mostly begins at what is there, and ends in it or beside it. */
-static void pick_range(struct generator *g, const struct kernel *kernel, uint64_t *address,
-		       uint64_t *length)
+void pick_range(struct generator *g, const struct kernel *kernel, uint64_t *address,
+		uint64_t *length)
 {
 	const struct kernel_vma *vma = pick_vma(g);
 	uint64_t pages;
@@ -392,6 +395,8 @@ static struct step step_any(struct generator *g, struct kernel *kernel, unsigned
 	struct step step = {0};
 	uint64_t dice = below(g, 100);
 
+	if (g->pages && chance(g, 60))
+		return step_of_pages(g, kernel, process);
 	if (dice < 24)
 		return step_mmap(g, kernel);
 	if (dice < 38) {
@@ -454,7 +459,7 @@ static bool grows_shared_anonymous(const struct generator *g, const uint64_t *ar
 }
 
 /* Is there a special mapping, [vdso] or [vvar], at the address? */
-static bool is_special(const struct generator *g, uint64_t address)
+bool is_special(const struct generator *g, uint64_t address)
 {
 	for (size_t i = 0; i < g->vmas.len; i++)
 		if (address >= g->vmas.vmas[i].start && address < g->vmas.vmas[i].end)
@@ -477,7 +482,7 @@ static bool harmless(const struct generator *g, const struct step *step)
 		return !(args[3] & MAP_FIXED) || args[1] > TASK_END - args[0] ||
 		       (args[3] & MAP_FIXED_NOREPLACE) || !guarded(g, args[0], args[1]);
 	case OP_MREMAP:
-		if (grows_shared_anonymous(g, args) && !g->past_end)
+		if (grows_shared_anonymous(g, args) && !g->past_end && !g->pages)
 			return false;
 		/* The destination goes first, whatever becomes of the rest. */
 		if ((args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP)) &&
@@ -495,17 +500,17 @@ static bool harmless(const struct generator *g, const struct step *step)
 		 * What is populated must be there, and guards keep it from being populated. A
 		 * touch that fails at both cannot be told apart.
 		 */
-		if (args[2] == MADV_GUARD_INSTALL && (g->locks || g->past_end))
+		if (args[2] == MADV_GUARD_INSTALL && (g->locks || g->past_end) && !g->pages)
 			return false;
 		if ((args[2] == MADV_POPULATE_READ || args[2] == MADV_POPULATE_WRITE) &&
-		    (g->past_end || !g->locks))
+		    (g->past_end || !g->locks) && !g->pages)
 			return false;
-		return !guarded(g, args[0], args[1]);
+		return !guarded(g, args[0], args[1]) && (args[2] != MADV_COLLAPSE || !g->pages);
 	case OP_MPROTECT:
 	case OP_MSEAL:
 		return !guarded(g, args[0], args[1]);
 	default:
-		return true;
+		return harmless_of_pages(g, step);
 	}
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel's side of the differential fuzzer: the executor, the files it has open, and what /proc
- * tells of it.
+ * The kernel's side of the differential fuzzer: the executor, and what /proc tells of it.
  *
  * Address randomisation is switched off for the executor, so that a script means the same every
  * time. Descriptors are put at fixed numbers before it is executed; the fuzzer's own ends are
@@ -19,15 +18,10 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <linux/magic.h>
 
 #include "mm/abi.h"
 
@@ -37,133 +31,11 @@
 #ifndef SYS_mseal
 #	define SYS_mseal 462
 #endif
-#ifndef XFS_SUPER_MAGIC
-#	define XFS_SUPER_MAGIC 0x58465342
-#endif
 
-const char *const file_names[NR_FILES] = {
-	[FILE_RW] = "rw",         [FILE_RW2] = "rw2",     [FILE_RO] = "ro",
-	[FILE_WO] = "wo",         [FILE_OTHER] = "other", [FILE_MEM] = "mem",
-	[FILE_MEM2] = "mem2",     [FILE_MEMRO] = "memro", [FILE_SEALED] = "sealed",
-	[FILE_FUTURE] = "future", [FILE_DIR] = "dir",     [FILE_PATH] = "path",
-	[FILE_NONE] = "none",
-};
-
-static int broken(const char *what)
+int broken(const char *what)
 {
 	fprintf(stderr, "differential: %s: %s\n", what, strerror(errno));
 	return -1;
-}
-
-/* ---- Files ---- */
-
-static int open_file_describe(struct open_file *file)
-{
-	struct stat st;
-	struct statfs fs;
-	struct statvfs vfs;
-	char link[64];
-	ssize_t len;
-	int mode = fcntl(file->fd, F_GETFL);
-
-	if (mode < 0 || fstat(file->fd, &st) || fstatfs(file->fd, &fs) || fstatvfs(file->fd, &vfs))
-		return broken("cannot look at a file");
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", file->fd);
-	len = readlink(link, file->name, sizeof(file->name) - 1);
-	if (len < 0)
-		return broken("cannot read a file's name");
-	file->name[len] = '\0';
-	file->dev = st.st_dev;
-	file->ino = st.st_ino;
-	file->readable = (mode & O_ACCMODE) != O_WRONLY;
-	file->writable = (mode & O_ACCMODE) != O_RDONLY;
-	file->no_exec = (vfs.f_flag & ST_NOEXEC) != 0;
-	file->huge_aligned = fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC ||
-			     fs.f_type == BTRFS_SUPER_MAGIC;
-	file->usable = !(mode & O_PATH);
-	return 0;
-}
-
-static int reopen(int fd, int flags)
-{
-	char link[64];
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	return open(link, flags | O_CLOEXEC);
-}
-
-static int create_regular(const char *dir, const char *name, int fds[4])
-{
-	char path[300];
-
-	snprintf(path, sizeof(path), "%s/memmap-differential-%d-%s", dir, (int)getpid(), name);
-	fds[0] = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fds[0] < 0)
-		return broken(path);
-	fds[1] = open(path, O_RDWR | O_CLOEXEC);
-	fds[2] = open(path, O_RDONLY | O_CLOEXEC);
-	fds[3] = open(path, O_WRONLY | O_CLOEXEC);
-	if (unlink(path) || fds[1] < 0 || fds[2] < 0 || fds[3] < 0 || ftruncate(fds[0], FILE_BYTES))
-		return broken(path);
-	return 0;
-}
-
-static int create_memfd(const char *name)
-{
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0 || ftruncate(fd, FILE_BYTES))
-		return broken("cannot create a memfd");
-	return fd;
-}
-
-int open_files_create(struct open_files *files)
-{
-	const char *dir = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-	int fds[4], other[4];
-
-	memset(files, 0, sizeof(*files));
-	for (int i = 0; i < NR_FILES; i++)
-		files->file[i].fd = -1;
-	if (create_regular(dir, "one", fds) || create_regular(dir, "other", other))
-		return -1;
-	for (int i = 0; i < 4; i++)
-		files->file[FILE_RW + i].fd = fds[i];
-	files->file[FILE_OTHER].fd = other[0];
-	for (int i = 1; i < 4; i++)
-		close(other[i]);
-	files->file[FILE_MEM].fd = create_memfd("mem");
-	files->file[FILE_SEALED].fd = create_memfd("sealed");
-	files->file[FILE_FUTURE].fd = create_memfd("future");
-	if (files->file[FILE_MEM].fd < 0 || files->file[FILE_SEALED].fd < 0 ||
-	    files->file[FILE_FUTURE].fd < 0)
-		return -1;
-	if (fcntl(files->file[FILE_SEALED].fd, F_ADD_SEALS, F_SEAL_WRITE) ||
-	    fcntl(files->file[FILE_FUTURE].fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE))
-		return broken("cannot seal a memfd");
-	files->file[FILE_SEALED].sealed = files->file[FILE_FUTURE].sealed = true;
-	files->file[FILE_MEM2].fd = reopen(files->file[FILE_MEM].fd, O_RDWR);
-	files->file[FILE_MEMRO].fd = reopen(files->file[FILE_MEM].fd, O_RDONLY);
-	files->file[FILE_DIR].fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	files->file[FILE_DIR].no_mmap = true;
-	files->file[FILE_PATH].fd = open(dir, O_PATH | O_CLOEXEC);
-	for (int i = 0; i < FILE_NONE; i++)
-		if (files->file[i].fd < 0 || open_file_describe(&files->file[i]))
-			return broken(file_names[i]);
-	files->zero_fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
-	files->scratch_fd = create_memfd("scratch");
-	if (files->zero_fd < 0 || files->scratch_fd < 0)
-		return broken("/dev/zero");
-	return 0;
-}
-
-void open_files_destroy(struct open_files *files)
-{
-	for (int i = 0; i < NR_FILES; i++)
-		if (files->file[i].fd >= 0)
-			close(files->file[i].fd);
-	close(files->zero_fd);
-	close(files->scratch_fd);
 }
 
 /* ---- Reading /proc ---- */
@@ -421,7 +293,8 @@ static void become_executor(const struct open_files *files, int (*ends)[2],
 		if (files->file[i].fd >= 0 && dup2(files->file[i].fd, EXECUTOR_FILE_FD(i)) < 0)
 			_exit(120);
 	if (dup2(files->zero_fd, EXECUTOR_ZERO_FD) < 0 ||
-	    dup2(files->scratch_fd, EXECUTOR_SCRATCH_FD) < 0)
+	    dup2(files->scratch_fd, EXECUTOR_SCRATCH_FD) < 0 ||
+	    dup2(files->pattern_fd, EXECUTOR_PATTERN_FD) < 0)
 		_exit(120);
 	for (int i = 0; i < EXECUTOR_MAX_PROCESSES; i++)
 		if (dup2(ends[i][0], EXECUTOR_COMMAND_FD(i)) < 0 ||
@@ -431,6 +304,8 @@ static void become_executor(const struct open_files *files, int (*ends)[2],
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (with.no_ipc_lock)
 		prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0, 0, 0);
+	if (with.pages) /* which pages a huge one brings with it is chance */
+		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	if (personality(ADDR_NO_RANDOMIZE | (with.bottom_up ? ADDR_COMPAT_LAYOUT : 0)) < 0)
 		_exit(121);
 	execve(DIFFERENTIAL_EXECUTOR, argv, nothing);
@@ -553,12 +428,12 @@ static int probe_min_addr(struct kernel *kernel, uint64_t *out)
 		.args = {PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, FILE_NONE},
 	};
 	struct step unmap = {.op = OP_MUNMAP, .args = {0, PAGE}};
-	int64_t result;
+	struct outcome outcome;
 
-	if (kernel_run(kernel, &map, &result))
+	if (kernel_run(kernel, &map, &outcome))
 		return -1;
-	unmap.args[0] = *out = (uint64_t)result;
-	return kernel_run(kernel, &unmap, &result);
+	unmap.args[0] = *out = (uint64_t)outcome.result;
+	return kernel_run(kernel, &unmap, &outcome);
 }
 
 /* Find the layout of a fresh executor from what /proc says of it. */
@@ -611,10 +486,11 @@ int kernel_start(struct kernel *kernel, const struct open_files *files, struct s
 {
 	int ends[EXECUTOR_MAX_PROCESSES][2];
 	const struct step probe = {.op = OP_BRK};
-	int64_t brk;
+	struct outcome brk;
 	pid_t pid;
 
 	memset(kernel, 0, sizeof(*kernel));
+	kernel->files = files;
 	for (int i = 0; i < EXECUTOR_MAX_PROCESSES; i++) {
 		int command[2], reply[2];
 
@@ -639,12 +515,15 @@ int kernel_start(struct kernel *kernel, const struct open_files *files, struct s
 	kernel->process[0].maps_fd = kernel->process[0].smaps_fd = -1;
 	kernel->process[0].status_fd = -1;
 	/* It answers once it is executed: only then is its /proc what it will be. */
-	if (kernel_run(kernel, &probe, &brk))
-		return -1;
-	if (process_open(kernel, 0, pid) || read_layout(kernel, with.bottom_up))
+	if (kernel_run(kernel, &probe, &brk) || process_open(kernel, 0, pid) ||
+	    read_layout(kernel, with.bottom_up))
 		return -1;
 	memmap_mm_limits_default(&kernel->limits);
-	return read_limits(pid, &kernel->limits);
+	if (read_limits(pid, &kernel->limits))
+		return -1;
+	if (with.pages)
+		kernel->limits.huge_pages = 0;
+	return 0;
 }
 
 void kernel_stop(struct kernel *kernel)
@@ -674,16 +553,18 @@ static int send_command(struct kernel *kernel, unsigned int process,
 	return 0;
 }
 
-static int read_reply(struct kernel *kernel, unsigned int process, int64_t *result)
+static int read_reply(struct kernel *kernel, unsigned int process, struct outcome *outcome)
 {
 	struct pollfd ready = {.fd = kernel->reply_fd[process], .events = POLLIN};
+	struct executor_reply reply;
 
 	/* Others of the executor hold the pipe too, so that a death does not show as its end. */
 	if (poll(&ready, 1, 60000) != 1 ||
-	    read(ready.fd, result, sizeof(*result)) != (ssize_t)sizeof(*result)) {
+	    read(ready.fd, &reply, sizeof(reply)) != (ssize_t)sizeof(reply)) {
 		fprintf(stderr, "differential: process %u of the executor has died\n", process);
 		return -1;
 	}
+	*outcome = (struct outcome){.result = reply.result, .detail = reply.detail};
 	return 0;
 }
 
@@ -701,7 +582,7 @@ static int wait_for_end(pid_t pid)
 	return result;
 }
 
-static int kernel_limit(struct kernel *kernel, const struct step *step, int64_t *result)
+static int kernel_limit(struct kernel *kernel, const struct step *step)
 {
 	pid_t pid = kernel->process[step->process].pid;
 	const __rlimit_resource_t which = (__rlimit_resource_t)step->args[0];
@@ -712,30 +593,31 @@ static int kernel_limit(struct kernel *kernel, const struct step *step, int64_t 
 	limit.rlim_cur = step->args[1] > limit.rlim_max ? limit.rlim_max : step->args[1];
 	if (prlimit(pid, which, &limit, NULL))
 		return broken("prlimit");
-	*result = 0;
 	return 0;
 }
 
-static int kernel_fork(struct kernel *kernel, const struct step *step, int64_t *result)
+static int kernel_fork(struct kernel *kernel, const struct step *step, struct outcome *outcome)
 {
 	const unsigned int child = (unsigned int)step->args[0];
 	const struct executor_command command = {EXECUTOR_FORK, {child}};
-	int64_t zero;
+	struct outcome zero;
+	pid_t pid;
 
 	if (send_command(kernel, step->process, &command) ||
-	    read_reply(kernel, step->process, result))
+	    read_reply(kernel, step->process, outcome))
 		return -1;
-	if (*result < 0)
+	if (outcome->result < 0)
 		return 0;
-	if (read_reply(kernel, child, &zero) || process_open(kernel, child, (pid_t)*result) ||
-	    kernel_read_maps(kernel, child))
-		return -1;
-	*result = 0;
-	return 0;
+	pid = (pid_t)outcome->result;
+	outcome->result = 0;
+	return read_reply(kernel, child, &zero) || process_open(kernel, child, pid) ||
+			       kernel_read_maps(kernel, child)
+		       ? -1
+		       : 0;
 }
 
-/* Which system call is `step`? Its arguments go as they are but where this says otherwise. */
-static struct executor_command step_command(const struct step *step)
+/* Which command is `step`? Its arguments go as they are but where this says otherwise. */
+static struct executor_command step_command(const struct kernel *kernel, const struct step *step)
 {
 	static const uint64_t numbers[NR_OPS] = {
 		[OP_MMAP] = SYS_mmap,
@@ -755,45 +637,101 @@ static struct executor_command step_command(const struct step *step)
 		[OP_WRITE] = SYS_read,
 		[OP_EXIT] = SYS_exit_group,
 		[OP_PERSONALITY] = SYS_personality,
+		[OP_PEEK] = EXECUTOR_PEEK,
+		[OP_POKE] = EXECUTOR_POKE,
+		[OP_ADD] = EXECUTOR_ADD,
+		[OP_RUN] = EXECUTOR_RUN,
+		[OP_SUM] = EXECUTOR_SUM,
+		[OP_MINCORE] = EXECUTOR_MINCORE,
+		[OP_COPY_OUT] = SYS_pread64,
+		[OP_COPY_IN] = SYS_pwrite64,
+		[OP_VM_READ] = EXECUTOR_PROCESS_VM,
+		[OP_VM_WRITE] = EXECUTOR_PROCESS_VM,
 	};
 	struct executor_command command = {.number = numbers[step->op]};
+	const uint64_t *a = step->args;
+	const uint64_t vm = step->op == OP_VM_READ ? SYS_process_vm_readv : SYS_process_vm_writev;
 
-	memcpy(command.args, step->args, sizeof(command.args));
-	if (step->op == OP_MMAP)
-		command.args[4] = EXECUTOR_FILE_FD(step->args[4]);
-	if (step->op == OP_READ || step->op == OP_WRITE) {
-		command.args[0] = step->op == OP_READ ? EXECUTOR_SCRATCH_FD : EXECUTOR_ZERO_FD;
-		command.args[1] = step->args[0];
-		command.args[2] = 1;
+	switch (step->op) {
+	case OP_READ:
+	case OP_WRITE:
+		command = (struct executor_command){
+			command.number,
+			{step->op == OP_READ ? EXECUTOR_SCRATCH_FD : EXECUTOR_ZERO_FD, a[0], 1}};
+		break;
+	case OP_COPY_OUT:
+		command = (struct executor_command){command.number,
+						    {EXECUTOR_PATTERN_FD, a[0], a[1], a[2] % PAGE}};
+		break;
+	case OP_COPY_IN:
+		command = (struct executor_command){command.number,
+						    {EXECUTOR_SCRATCH_FD, a[0], a[1], 0}};
+		break;
+	case OP_VM_READ:
+	case OP_VM_WRITE:
+		command = (struct executor_command){
+			command.number,
+			{vm, (uint64_t)kernel->process[a[0]].pid, a[3], a[1], a[2]}};
+		break;
+	default:
+		memcpy(command.args, a, sizeof(command.args));
+		break;
 	}
+	if (step->op == OP_MMAP)
+		command.args[4] = EXECUTOR_FILE_FD(a[4]);
 	return command;
 }
 
-static int kernel_stripe(struct kernel *kernel, const struct step *step, int64_t *result)
+static int kernel_stripe(struct kernel *kernel, const struct step *step, struct outcome *outcome)
 {
-	*result = 0;
-	for (uint64_t i = 0; i < step->args[1] && *result == 0; i++) {
+	for (uint64_t i = 0; i < step->args[1] && outcome->result == 0; i++) {
 		const struct step protect = stripe_step(step, i);
 
-		if (kernel_run(kernel, &protect, result))
+		if (kernel_run(kernel, &protect, outcome))
 			return -1;
 	}
 	return 0;
 }
 
-int kernel_run(struct kernel *kernel, const struct step *step, int64_t *result)
+/* Of what a system call returned, what is worth comparing. */
+static void see_more(struct kernel *kernel, const struct step *step, struct outcome *outcome)
 {
-	const struct executor_command command = step_command(step);
+	switch (step->op) {
+	case OP_READ: /* only whether it could be made */
+	case OP_WRITE:
+	case OP_PERSONALITY: /* what there was */
+		if (outcome->result > 0)
+			outcome->result = 0;
+		break;
+	case OP_COPY_IN:
+		if (outcome->result > 0)
+			outcome->detail =
+				open_files_scratch_sum(kernel->files, (uint64_t)outcome->result);
+		break;
+	default:
+		break;
+	}
+}
 
+int kernel_run(struct kernel *kernel, const struct step *step, struct outcome *outcome)
+{
+	const struct executor_command command = step_command(kernel, step);
+
+	*outcome = (struct outcome){0};
 	switch (step->op) {
 	case OP_LIMIT:
-		return kernel_limit(kernel, step, result);
+		return kernel_limit(kernel, step);
 	case OP_FORK:
-		return kernel_fork(kernel, step, result);
+		return kernel_fork(kernel, step, outcome);
 	case OP_STRIPE:
-		return kernel_stripe(kernel, step, result);
+		return kernel_stripe(kernel, step, outcome);
 	case OP_VMAS:
-		*result = 0;
+		return 0;
+	case OP_FILE_WRITE:
+	case OP_FILE_READ:
+	case OP_TRUNCATE:
+	case OP_PUNCH:
+		outcome->result = open_files_step(kernel->files, step);
 		return 0;
 	case OP_EXIT:
 		if (send_command(kernel, step->process, &command))
@@ -802,16 +740,12 @@ int kernel_run(struct kernel *kernel, const struct step *step, int64_t *result)
 		if (wait_for_end(kernel->process[step->process].pid))
 			return -1;
 		process_close(kernel, step->process);
-		*result = 0;
 		return 0;
 	default:
 		if (send_command(kernel, step->process, &command) ||
-		    read_reply(kernel, step->process, result))
+		    read_reply(kernel, step->process, outcome))
 			return -1;
-		/* A touch tells only whether it could be made, personality what there was. */
-		if ((step->op == OP_READ || step->op == OP_WRITE || step->op == OP_PERSONALITY) &&
-		    *result > 0)
-			*result = 0;
+		see_more(kernel, step, outcome);
 		return 0;
 	}
 }

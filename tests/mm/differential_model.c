@@ -222,7 +222,8 @@ static int model_seed(struct model *model, struct kernel *kernel)
 	return err;
 }
 
-int model_start(struct model **out, struct kernel *kernel, const struct open_files *files)
+int model_start(struct model **out, struct kernel *kernel, const struct open_files *files,
+		const struct open_files *own_files)
 {
 	struct model *model = calloc(1, sizeof(*model));
 	const struct memmap_mm_options options = {
@@ -234,6 +235,7 @@ int model_start(struct model **out, struct kernel *kernel, const struct open_fil
 	if (!model)
 		abort();
 	*out = model;
+	(void)own_files;
 	model->described = files;
 	err = memmap_mm_create(&options, &model->mm[0]);
 	if (err) {
@@ -561,8 +563,8 @@ static int64_t model_stripe(struct memmap_mm *mm, const struct step *step)
 	return result;
 }
 
-int64_t model_run(struct model *model, const struct kernel *kernel, const struct step *step,
-		  int64_t kernel_result)
+static int64_t model_call(struct model *model, const struct kernel *kernel, const struct step *step,
+			  int64_t kernel_result)
 {
 	struct memmap_mm *mm = model->mm[step->process];
 	const uint64_t *a = step->args;
@@ -614,4 +616,12 @@ int64_t model_run(struct model *model, const struct kernel *kernel, const struct
 	default:
 		return -EPROTO;
 	}
+}
+
+struct outcome model_run(struct model *model, const struct kernel *kernel, const struct step *step,
+			 const struct outcome *from_kernel)
+{
+	return (struct outcome){
+		.result = model_call(model, kernel, step, from_kernel->result),
+	};
 }

@@ -22,8 +22,22 @@
  *   personality read_implies_exec|none
  *   stripe ADDRESS COUNT           mprotect every other page from ADDRESS on, COUNT of them, to r
  *
+ * Where there are pages:
+ *
+ *   peek ADDRESS WIDTH             load 1, 2, 4 or 8 bytes: what they are, or SEGV_MAPERR,
+ *                                  SEGV_ACCERR, BUS_ADRERR
+ *   poke ADDRESS WIDTH VALUE       store        add ADDRESS WIDTH VALUE    fetch and add
+ *   run ADDRESS                    call what is there, a "ret" (0xc3)
+ *   sum ADDRESS LENGTH             load all of it     mincore ADDRESS LENGTH   one bit a page
+ *   copy_out ADDRESS LENGTH SEED   the kernel writes memory, as by read(2): how much it wrote
+ *   copy_in ADDRESS LENGTH         the kernel reads memory, as by write(2): how much it read
+ *   vm_read PROCESS REMOTE LENGTH LOCAL      process_vm_readv        vm_write  process_vm_writev
+ *   file_write FILE OFFSET LENGTH SEED       pwrite                  file_read FILE OFFSET LENGTH
+ *   truncate FILE LENGTH                     punch FILE OFFSET LENGTH
+ *
  * And first of all, what the executor is started with:
  *
+ *   pages                          memory has contents, files are short, no pages are huge
  *   no-ipc-lock                    it lacks CAP_IPC_LOCK
  *   bottom-up                      it has the legacy layout; T is where the first mapping begins
  *   maps-only                      too many VMAs to compare more than maps after each step
@@ -156,15 +170,39 @@ static const struct word files[] = {
 };
 
 static const struct word errors[] = {
-	{"EPERM", EPERM},         {"EINTR", EINTR},   {"EIO", EIO},
-	{"EBADF", EBADF},         {"EAGAIN", EAGAIN}, {"ENOMEM", ENOMEM},
-	{"EACCES", EACCES},       {"EFAULT", EFAULT}, {"EBUSY", EBUSY},
-	{"EEXIST", EEXIST},       {"ENODEV", ENODEV}, {"EINVAL", EINVAL},
-	{"EFBIG", EFBIG},         {"ENOSYS", ENOSYS}, {"EOPNOTSUPP", EOPNOTSUPP},
-	{"EOVERFLOW", EOVERFLOW}, {NULL, 0},
+	{"EPERM", EPERM},
+	{"EINTR", EINTR},
+	{"EIO", EIO},
+	{"EBADF", EBADF},
+	{"EAGAIN", EAGAIN},
+	{"ENOMEM", ENOMEM},
+	{"EACCES", EACCES},
+	{"EFAULT", EFAULT},
+	{"EBUSY", EBUSY},
+	{"EEXIST", EEXIST},
+	{"ENODEV", ENODEV},
+	{"EINVAL", EINVAL},
+	{"EFBIG", EFBIG},
+	{"ENOSYS", ENOSYS},
+	{"EOPNOTSUPP", EOPNOTSUPP},
+	{"EOVERFLOW", EOVERFLOW},
+	{"ENXIO", ENXIO},
+	{"ESRCH", ESRCH},
+	{"ENOSPC", ENOSPC},
+
+	{"SEGV_MAPERR", EXECUTOR_SEGV_MAPERR},
+	{"SEGV_ACCERR", EXECUTOR_SEGV_ACCERR},
+	{"BUS_ADRERR", EXECUTOR_BUS_ADRERR},
+	{"SEGV_KERNEL", EXECUTOR_SEGV_KERNEL},
+	{"NO_RET", EXECUTOR_ILL},
+	{"SIGNAL", EXECUTOR_SIGNAL},
+	{NULL, 0},
 };
 
-/* What the arguments of a call are: 'a' an address, 'n' a number, 'c' one word, 'f' words or'd. */
+/*
+ * What the arguments of a call are: 'a' an address, 'n' a number, 'c' one word, 'f' words or'd, 'p' a
+ * process.
+ */
 struct argument {
 	char kind;
 	const struct word *words;
@@ -202,6 +240,20 @@ static const struct {
 	[OP_PERSONALITY] = {"personality", {{'f', personalities}}},
 	[OP_STRIPE] = {"stripe", {{'a', NULL}, {'n', NULL}}},
 	[OP_VMAS] = {"vmas", {{'a', NULL}, {'n', NULL}, {'n', NULL}}},
+	[OP_PEEK] = {"peek", {{'a', NULL}, {'n', NULL}}},
+	[OP_POKE] = {"poke", {{'a', NULL}, {'n', NULL}, {'n', NULL}}},
+	[OP_ADD] = {"add", {{'a', NULL}, {'n', NULL}, {'n', NULL}}},
+	[OP_RUN] = {"run", {{'a', NULL}}},
+	[OP_SUM] = {"sum", {{'a', NULL}, {'n', NULL}}},
+	[OP_MINCORE] = {"mincore", {{'a', NULL}, {'n', NULL}}},
+	[OP_COPY_OUT] = {"copy_out", {{'a', NULL}, {'n', NULL}, {'n', NULL}}},
+	[OP_COPY_IN] = {"copy_in", {{'a', NULL}, {'n', NULL}}},
+	[OP_VM_READ] = {"vm_read", {{'p', NULL}, {'a', NULL}, {'n', NULL}, {'a', NULL}}},
+	[OP_VM_WRITE] = {"vm_write", {{'p', NULL}, {'a', NULL}, {'n', NULL}, {'a', NULL}}},
+	[OP_FILE_WRITE] = {"file_write", {{'c', files}, {'n', NULL}, {'n', NULL}, {'n', NULL}}},
+	[OP_FILE_READ] = {"file_read", {{'c', files}, {'n', NULL}, {'n', NULL}}},
+	[OP_TRUNCATE] = {"truncate", {{'c', files}, {'n', NULL}}},
+	[OP_PUNCH] = {"punch", {{'c', files}, {'n', NULL}, {'n', NULL}}},
 };
 
 struct step stripe_step(const struct step *step, uint64_t i)
@@ -305,7 +357,7 @@ void step_print(FILE *out, const struct step *step, const struct bases *bases)
 
 		if (arg->kind == 'a')
 			print_address(out, step->args[i], bases);
-		else if (arg->kind == 'n')
+		else if (arg->kind == 'n' || arg->kind == 'p')
 			fprintf(out, " %#llx", (unsigned long long)step->args[i]);
 		else
 			print_words(out, step->args[i], arg->words);
@@ -322,6 +374,8 @@ void step_print(FILE *out, const struct step *step, const struct bases *bases)
 
 void script_print(FILE *out, const struct script *script, const struct bases *bases)
 {
+	if (script->with.pages)
+		fprintf(out, "pages\n");
 	if (script->with.no_ipc_lock)
 		fprintf(out, "no-ipc-lock\n");
 	if (script->with.bottom_up)
@@ -439,6 +493,9 @@ static bool read_step(char *line, const struct bases *bases, struct step *step)
 			good = read_address(word, bases, &step->args[i]);
 		else if (arg->kind == 'n')
 			good = read_number(word, &step->args[i]);
+		else if (arg->kind == 'p')
+			good = read_number(word, &step->args[i]) &&
+			       step->args[i] < EXECUTOR_MAX_PROCESSES;
 		else if (arg->kind == 'c')
 			good = read_word(word, arg->words, &step->args[i]);
 		else
@@ -475,7 +532,9 @@ int script_read(const char *path, struct script *script, const struct bases *bas
 		*strchrnul(line, '#') = '\0';
 		if (!line[strspn(line, " \t\r\n")])
 			continue;
-		if (!strncmp(line, "no-ipc-lock", 11)) {
+		if (!strncmp(line, "pages", 5)) {
+			script->with.pages = true;
+		} else if (!strncmp(line, "no-ipc-lock", 11)) {
 			script->with.no_ipc_lock = true;
 		} else if (!strncmp(line, "bottom-up", 9)) {
 			script->with.bottom_up = true;
