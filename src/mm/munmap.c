@@ -82,7 +82,8 @@ static bool next_run(const struct memmap_mm *mm, uint64_t from, uint64_t limit, 
 	if (from >= limit)
 		return false;
 	struct vma_iterator it = mm_find(mm, from);
-	while (vma_iterator_ok(it) && !vma_iterator_value_ptr(it)->mappable)
+	while (vma_iterator_ok(it) && vma_iterator_start(it) < limit &&
+	       !vma_iterator_value_ptr(it)->mappable)
 		it = vma_iterator_next_segment(it);
 	if (!vma_iterator_ok(it) || vma_iterator_start(it) >= limit)
 		return false;
