@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The address space beside the kernel's own: what calls, forks, copies and touches cost.
+ *
+ *   bench_mm [--rounds=N] [--only=GROUP]
+ *
+ * Each row is measured on both sides by turns, first one side first, then the other, so that
+ * whatever else the machine does meets both. CPU time (of children too); wall time where several
+ * threads run. The ratio is taken within each round and its median shown; the noise is half the
+ * spread of the middle half of the ratios, against their median: a difference below it says
+ * nothing. Last comes what VMAs and pages take in memory.
+ *
+ * Exit status: 0; 1: something could not be measured; 2: wrong usage.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "bench_mm.h"
+
+#define MOST_ROUNDS 100
+
+static const struct row rows[] = {
+	{"pairs", "mmap + munmap among 10", "a pair", pairs_ours, pairs_kernel, 10, false},
+	{"pairs", "mmap + munmap among 1,000", "a pair", pairs_ours, pairs_kernel, 1000, false},
+	{"pairs", "mmap + munmap among 100,000", "a pair", pairs_ours, pairs_kernel, 100000, false},
+	{"pairs", "in their midst, among 10", "a pair", pairs_fixed_ours, pairs_fixed_kernel, 10,
+	 false},
+	{"pairs", "in their midst, among 1,000", "a pair", pairs_fixed_ours, pairs_fixed_kernel,
+	 1000, false},
+	{"pairs", "in their midst, among 100,000", "a pair", pairs_fixed_ours, pairs_fixed_kernel,
+	 100000, false},
+};
+#define NR_ROWS (sizeof(rows) / sizeof(*rows))
+
+void bench_die(const char *what)
+{
+	fflush(stdout);
+	fprintf(stderr, "bench_mm: ");
+	perror(what);
+	exit(1);
+}
+
+void bench_check(bool good, const char *what)
+{
+	if (!good)
+		bench_die(what);
+}
+
+uint64_t bench_random(uint64_t *state)
+{
+	uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static double nanoseconds(clockid_t clock)
+{
+	struct timespec t;
+
+	(void)clock_gettime(clock, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+struct clocks clocks_now(void)
+{
+	struct rusage children;
+
+	(void)getrusage(RUSAGE_CHILDREN, &children);
+	return (struct clocks){
+		.cpu = nanoseconds(CLOCK_PROCESS_CPUTIME_ID) +
+		       (double)(children.ru_utime.tv_sec + children.ru_stime.tv_sec) * 1e9 +
+		       (double)(children.ru_utime.tv_usec + children.ru_stime.tv_usec) * 1e3,
+		.wall = nanoseconds(CLOCK_MONOTONIC),
+	};
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The value below which this part of them lies. They are sorted. */
+static double quantile(const double *values, unsigned int n, double part)
+{
+	return values[(unsigned int)(part * (double)(n - 1) + 0.5)];
+}
+
+static void measure(const struct row *row, unsigned int rounds)
+{
+	double ours[MOST_ROUNDS], kernel[MOST_ROUNDS], ratio[MOST_ROUNDS];
+
+	for (unsigned int i = 0; i < rounds; i++) {
+		if (i % 2)
+			ours[i] = row->ours(row);
+		kernel[i] = row->kernel(row);
+		if (i % 2 == 0)
+			ours[i] = row->ours(row);
+		ratio[i] = ours[i] / kernel[i];
+	}
+	qsort(ours, rounds, sizeof(*ours), compare_doubles);
+	qsort(kernel, rounds, sizeof(*kernel), compare_doubles);
+	qsort(ratio, rounds, sizeof(*ratio), compare_doubles);
+	printf("| %s | %s%s | %.0f | %.0f | %.2fx | %.0f %% |\n", row->name, row->unit,
+	       row->wall ? ", wall" : "", quantile(ours, rounds, 0.5),
+	       quantile(kernel, rounds, 0.5), quantile(ratio, rounds, 0.5),
+	       (quantile(ratio, rounds, 0.75) - quantile(ratio, rounds, 0.25)) / 2 /
+		       quantile(ratio, rounds, 0.5) * 100);
+	fflush(stdout);
+}
+
+static void usage(void)
+{
+	fprintf(stderr, "usage: bench_mm [--rounds=N] [--only=GROUP]\n");
+	exit(2);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"rounds", required_argument, NULL, 'r'},
+		{"only", required_argument, NULL, 'o'},
+		{NULL, 0, NULL, 0},
+	};
+	unsigned int rounds = 7;
+	const char *only = NULL;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (option == 'r')
+			rounds = (unsigned int)strtoul(optarg, NULL, 10);
+		else if (option == 'o')
+			only = optarg;
+		else
+			usage();
+	}
+	if (optind < argc || rounds < 1 || rounds > MOST_ROUNDS)
+		usage();
+	printf("Address spaces: nanoseconds an operation, medians of %u rounds, both sides taking "
+	       "turns.\n",
+	       rounds);
+	if (most_vmas() < 100100)
+		printf("A process may have no more than %llu VMAs here: that is what Linux has in "
+		       "place of 100,000.\n",
+		       (unsigned long long)most_vmas());
+	printf("\n| | | memmap | Linux | ratio | noise |\n|---|---|---:|---:|---:|---:|\n");
+	for (size_t i = 0; i < NR_ROWS; i++)
+		if (!only || !strcmp(only, rows[i].group))
+			measure(&rows[i], rounds);
+	if (!only || !strcmp(only, "memory"))
+		report_memory();
+	return 0;
+}
