@@ -331,6 +331,11 @@ int mm_get_pages(struct mm_fault *f)
 		else
 			err = get_from_mappable(f, optional, seen);
 	} while (err == MM_RETRY);
+	/* Linux has made ready for the copy before it learns that there is nothing to be copied. */
+	if ((f->at & MEMMAP_WRITE) && memmap_is_bus_error(err)) {
+		MM_LOCK_ACTIVE(mm);
+		vma_make_anon(mm, f->vma);
+	}
 	return err;
 }
 

@@ -95,6 +95,9 @@ int mm_populate(struct memmap_mm *mm, struct memmap_addr_range ar, bool ignore_e
 
 void mm_populate_locked(struct memmap_mm *mm, struct memmap_addr_range ar)
 {
+	/* The pages come later, but what is merged next depends on their owner. */
+	if (mm_has_pages(mm))
+		(void)populate_vmas(mm, ar, true);
 	const struct mm_to_populate todo = {
 		.range = ar, .ignore_errors = true, .locked_only = true};
 	(void)populate(mm, &todo);
