@@ -79,7 +79,7 @@ static void protect_pages(struct memmap_mm *mm, struct memmap_addr_range range, 
 {
 	if (mm->limits.read_implies_exec && (prot & PROT_READ))
 		prot |= PROT_EXEC;
-	if (!mm_has_pages(mm))
+	if (!mm_has_pages(mm) || range.start >= range.end)
 		return;
 	MM_LOCK_ACTIVE(mm);
 	mm_limit_pmas(mm, range, memmap_access_effective((memmap_access)(prot & VM_ACCESS_FLAGS)));
