@@ -6,6 +6,10 @@
  *                [--verbose] [--counts]
  *   differential [--any-kernel] --replay FILE...
  *
+ * With --pages memory has contents: it is touched, copied, and its files change. --platform says
+ * what runs our side's guests. With --kernel-only the kernel is asked alone, and compared with what
+ * scripts expect.
+ *
  * A seed stands for one script of --length steps, generated while it runs. Without --replay, the
  * seeds are N, N+1, ... (N is 1 unless --seed says otherwise) until --steps or --seconds are used
  * up; then, unless --no-fresh, as many again from a fresh seed, which is printed.
@@ -245,7 +249,8 @@ static int world_start(struct world *world, struct surroundings with)
 		return -1;
 	if (options.kernel_only)
 		return 0;
-	return model_start(&world->model, &world->kernel, kernels, with.pages ? &own_files : NULL);
+	return model_start(&world->model, &world->kernel, kernels, with.pages ? &own_files : NULL,
+			   with);
 }
 
 static bool world_stop(struct world *world)
@@ -522,13 +527,25 @@ static unsigned int replay(const char *path)
 	return failures;
 }
 
+static const char *const platform_names[NR_PLATFORMS] = {"table", "none", "soft", "inproc"};
+
 static void usage(void)
 {
 	fprintf(stderr, "usage: differential [--seed N] [--steps N] [--seconds N] [--length N]\n"
 			"                    [--failures N] [--no-fresh] [--verbose] [--counts]\n"
-			"                    [--any-kernel]\n"
+			"                    [--any-kernel] [--kernel-only] [--pages]\n"
+			"                    [--platform table|none|soft|inproc]\n"
 			"       differential --replay FILE...\n");
 	exit(2);
+}
+
+static enum platform platform_of(const char *name)
+{
+	for (int i = 0; i < NR_PLATFORMS; i++)
+		if (!strcmp(name, platform_names[i]))
+			return (enum platform)i;
+	usage();
+	return NR_PLATFORMS;
 }
 
 static uint64_t number(const char *text)
@@ -572,6 +589,7 @@ int main(int argc, char **argv)
 		{"any-kernel", no_argument, NULL, 'a'},
 		{"kernel-only", no_argument, NULL, 'k'},
 		{"pages", no_argument, NULL, 'p'},
+		{"platform", required_argument, NULL, 'P'},
 		{NULL, 0, NULL, 0},
 	};
 	unsigned int failures = 0;
@@ -615,6 +633,9 @@ int main(int argc, char **argv)
 			break;
 		case 'p':
 			options.pages = true;
+			break;
+		case 'P':
+			model_platform = platform_of(optarg);
 			break;
 		default:
 			usage();

@@ -89,6 +89,7 @@ struct outcome {
 /* What the executor is started with. */
 struct surroundings {
 	bool pages;       /* there are pages, and what is in them is compared */
+	bool host_memfds; /* with pages: memfds are host files on our side, not shared memory */
 	bool no_ipc_lock; /* it lacks CAP_IPC_LOCK: RLIMIT_MEMLOCK counts */
 	bool bottom_up;   /* the legacy layout */
 };
@@ -164,6 +165,10 @@ int open_files_reset(const struct open_files *files); /* the contents, as they w
 void open_files_destroy(struct open_files *files);
 /* Do to a file what the step says: what the system call returns. */
 int64_t open_files_step(const struct open_files *files, const struct step *step);
+/* Bytes that vary with the seed: how many there are, MOST_FILE_BYTES at most. */
+size_t pattern_fill(uint64_t *words, uint64_t length, uint64_t seed);
+/* A checksum of bytes; up to 4, the bytes themselves. */
+int64_t bytes_sum(const uint64_t *words, uint64_t length);
 /* Of the first bytes that were copied in. */
 uint64_t open_files_scratch_sum(const struct open_files *files, uint64_t length);
 /* Say what failed, with errno. Returns -1. */
@@ -225,10 +230,20 @@ int kernel_read_stats(struct kernel *kernel, unsigned int process, struct kernel
 
 /* ---- The model's side ---- */
 
+/* What runs the guests of address spaces with pages. */
+enum platform {
+	PLATFORM_TABLE,  /* the fuzzer's own: a table of pages */
+	PLATFORM_NONE,   /* memory is touched from outside: <memmap/mm_access.h> */
+	PLATFORM_SOFT,   /* <memmap/platform_soft.h> */
+	PLATFORM_INPROC, /* <memmap/platform_inproc.h> */
+	NR_PLATFORMS
+};
+extern enum platform model_platform;
+
 struct model;
 
 int model_start(struct model **out, struct kernel *kernel, const struct open_files *files,
-		const struct open_files *own_files);
+		const struct open_files *own_files, struct surroundings with);
 /* Returns false, with a message, when something was left over. */
 bool model_stop(struct model *model);
 /* What would come of it? What only the pages can tell is taken from the kernel, without pages. */
@@ -254,6 +269,7 @@ struct generator {
 	bool seals;           /* this script seals */
 	uint64_t guarded[64]; /* ranges that must stay as they are: start, end, start, end ... */
 	size_t nr_guarded;
+	uint64_t special_start, special_end; /* where [vdso] and [vvar] are at first */
 };
 
 uint64_t random_next(uint64_t *state);

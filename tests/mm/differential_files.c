@@ -98,18 +98,22 @@ static uint64_t pattern_word(uint64_t seed, uint64_t nr)
 	return executor_sum_word(EXECUTOR_SUM_START + seed, nr);
 }
 
+size_t pattern_fill(uint64_t *words, uint64_t length, uint64_t seed)
+{
+	if (length > MOST_FILE_BYTES)
+		length = MOST_FILE_BYTES;
+	for (size_t i = 0; i < length / 8 + 1 && i < MOST_FILE_BYTES / 8; i++)
+		words[i] = pattern_word(seed, i);
+	words[2] = EXECUTOR_RET; /* so that something can be run */
+	return length;
+}
+
 /* Write `length` bytes that vary with the seed; what pwrite(2) returns. */
 static int64_t write_pattern(int fd, uint64_t offset, uint64_t length, uint64_t seed)
 {
 	uint64_t words[MOST_FILE_BYTES / 8];
-	ssize_t written;
+	const ssize_t written = pwrite(fd, words, pattern_fill(words, length, seed), (off_t)offset);
 
-	if (length > sizeof(words))
-		length = sizeof(words);
-	for (size_t i = 0; i < length / 8 + 1 && i < sizeof(words) / 8; i++)
-		words[i] = pattern_word(seed, i);
-	words[2] = EXECUTOR_RET; /* so that something can be run */
-	written = pwrite(fd, words, length, (off_t)offset);
 	return written < 0 ? -errno : written;
 }
 
@@ -143,20 +147,27 @@ int open_files_reset(const struct open_files *files)
 	return 0;
 }
 
+int64_t bytes_sum(const uint64_t *words, uint64_t length)
+{
+	uint64_t sum = executor_sum_word(EXECUTOR_SUM_START, length), last = 0;
+
+	if (length <= 4) { /* short enough to be seen in a script */
+		memcpy(&last, words, length);
+		return (int64_t)last;
+	}
+	for (size_t i = 0; i < length / 8; i++)
+		sum = executor_sum_word(sum, words[i]);
+	memcpy(&last, words + length / 8, length % 8);
+	return executor_sum_result(executor_sum_word(sum, last));
+}
+
 static int64_t read_sum(int fd, uint64_t offset, uint64_t length)
 {
-	uint64_t words[MOST_FILE_BYTES / 8] = {0}, sum = EXECUTOR_SUM_START;
-	ssize_t n;
+	uint64_t words[MOST_FILE_BYTES / 8];
+	const ssize_t n =
+		pread(fd, words, length < sizeof(words) ? length : sizeof(words), (off_t)offset);
 
-	n = pread(fd, words, length < sizeof(words) ? length : sizeof(words), (off_t)offset);
-	if (n < 0)
-		return -errno;
-	if (length <= 4) /* short enough to be seen in a script */
-		return (int64_t)words[0];
-	sum = executor_sum_word(sum, (uint64_t)n);
-	for (size_t i = 0; i < sizeof(words) / 8; i++)
-		sum = executor_sum_word(sum, words[i]);
-	return executor_sum_result(sum);
+	return n < 0 ? -errno : bytes_sum(words, (uint64_t)n);
 }
 
 int64_t open_files_step(const struct open_files *files, const struct step *step)
@@ -211,7 +222,7 @@ int open_files_create(struct open_files *files, bool with_pages)
 		if (files->file[i].fd >= 0 && (i == FILE_RW || i == FILE_OTHER || i >= FILE_MEM) &&
 		    ftruncate(files->file[i].fd, with_pages ? 16 * (off_t)PAGE : (off_t)FILE_BYTES))
 			return broken("cannot give a file its length");
-	for (uint64_t at = 0; at < 4 * PAGE; at += PAGE)
+	for (uint64_t at = 0; at < 16 * PAGE; at += PAGE)
 		if (with_pages &&
 		    (write_pattern(files->file[FILE_SEALED].fd, at, PAGE, at + 1) < 0 ||
 		     write_pattern(files->file[FILE_FUTURE].fd, at, PAGE, at + 2) < 0))

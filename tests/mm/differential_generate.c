@@ -55,13 +55,18 @@ void generator_start(struct generator *g, uint64_t seed, bool pages, const struc
 	script->with.bottom_up = chance(g, 20);
 	if (pages) { /* its files are short: what lies past their ends is of its own kind */
 		g->past_end = false;
+		script->with.host_memfds = chance(g, 40);
 		g->arena_pages = ARENA_PAGES >> below(g, 3);
 	}
 	kernel_vmas_parse(&g->vmas, kernel->process[0].maps);
 	for (size_t i = 0; i < g->vmas.len && g->nr_guarded + 2 <= 64; i++) {
 		/* It does not need [vdso] and [vvar]. */
-		if (!strncmp(g->vmas.vmas[i].name, "[v", 2) && g->vmas.vmas[i].end < TASK_END)
+		if (!strncmp(g->vmas.vmas[i].name, "[v", 2) && g->vmas.vmas[i].end < TASK_END) {
+			if (!g->special_start)
+				g->special_start = g->vmas.vmas[i].start;
+			g->special_end = g->vmas.vmas[i].end;
 			continue;
+		}
 		g->guarded[g->nr_guarded++] = g->vmas.vmas[i].start;
 		g->guarded[g->nr_guarded++] = g->vmas.vmas[i].end;
 	}
@@ -482,6 +487,9 @@ static bool harmless(const struct generator *g, const struct step *step)
 		return !(args[3] & MAP_FIXED) || args[1] > TASK_END - args[0] ||
 		       (args[3] & MAP_FIXED_NOREPLACE) || !guarded(g, args[0], args[1]);
 	case OP_MREMAP:
+		if (g->pages && args[0] < g->special_end &&
+		    (args[1] > TASK_END || args[0] + args[1] > g->special_start))
+			return false; /* [vdso] has contents, which are not ours to know */
 		if (grows_shared_anonymous(g, args) && !g->past_end && !g->pages)
 			return false;
 		/* The destination goes first, whatever becomes of the rest. */
@@ -494,7 +502,8 @@ static bool harmless(const struct generator *g, const struct step *step)
 		return args[1] > TASK_END - args[0] || !guarded(g, args[0], args[1]);
 	case OP_READ: /* special mappings, and page 0, may fail in ways of their own */
 	case OP_WRITE:
-		return args[0] >= PAGE && !is_special(g, args[0]);
+		return args[0] >= PAGE && !is_special(g, args[0]) &&
+		       (!g->pages || !guarded(g, args[0], 1));
 	case OP_MADVISE:
 		/*
 		 * What is populated must be there, and guards keep it from being populated. A

@@ -108,7 +108,9 @@ static struct step step_copy(struct generator *g, const struct kernel *kernel, u
 		if (!kernel->alive[step.args[0]])
 			step.args[0] = process;
 		pick_bytes(g, kernel, reads ? 'r' : 'w', &step.args[1], &step.args[2]);
-		step.args[3] = pick_byte(g, kernel, 1, reads ? 'w' : 'r');
+		/* At the same place of a page, so that it is no matter which byte goes first. */
+		step.args[3] = (pick_byte(g, kernel, 1, reads ? 'w' : 'r') & ~(PAGE - 1)) +
+			       step.args[1] % PAGE;
 		return step;
 	}
 	pick_bytes(g, kernel, step.op == OP_COPY_OUT ? 'w' : 'r', &step.args[0], &step.args[1]);
@@ -205,8 +207,8 @@ struct step step_of_pages(struct generator *g, const struct kernel *kernel, unsi
 static bool touchable(const struct generator *g, uint64_t address, uint64_t length)
 {
 	return address >= PAGE && length < TASK_END && address < TASK_END - length &&
-	       !guarded(g, address, length) && !is_special(g, address) &&
-	       !is_special(g, address + length - 1);
+	       !guarded(g, address, length) &&
+	       (address >= g->special_end || address + length <= g->special_start);
 }
 
 bool harmless_of_pages(const struct generator *g, const struct step *step)
@@ -223,7 +225,7 @@ bool harmless_of_pages(const struct generator *g, const struct step *step)
 	case OP_SUM:
 		return a[1] <= 64 * PAGE && a[1] && touchable(g, a[0], a[1]);
 	case OP_MINCORE:
-		return a[1] > TASK_END || (a[1] <= EXECUTOR_MINCORE_PAGES * PAGE &&
+		return a[1] > TASK_END || (a[1] <= EXECUTOR_MINCORE_BITS * PAGE &&
 					   (a[0] > TASK_END || touchable(g, a[0], a[1] + 1)));
 	case OP_COPY_OUT:
 	case OP_COPY_IN:

@@ -17,28 +17,14 @@
 #include <sys/personality.h>
 #include <sys/resource.h>
 
+#include <memmap/error.h>
 #include <memmap/mapping_set.h>
 
 #include "mm/abi.h"
 
-#include "differential.h"
+#include "differential_model.h"
 
 /* ---- Stand-ins for inodes and open files ---- */
-
-struct inode {
-	struct memmap_mappable mappable;
-	struct memmap_mapping_set mappings;
-	uint64_t dev, ino;
-	struct inode *next;
-};
-
-struct file_object {
-	struct memmap_mapping_identity identity;
-	struct inode *inode;
-	long references; /* of mappings, beyond the model's own */
-	char name[256];
-	struct file_object *next;
-};
 
 static struct inode *inode_of(struct memmap_mappable *m)
 {
@@ -76,10 +62,21 @@ static int inode_copy(struct memmap_mappable *m, struct memmap_context *ctx,
 	return inode_add(m, ctx, ms, dst, offset, writable);
 }
 
+/* Stand-ins have no pages. */
+static int inode_translate(struct memmap_mappable *m, struct memmap_context *ctx,
+			   struct memmap_mappable_range required,
+			   struct memmap_mappable_range optional, memmap_access at,
+			   struct memmap_translations *out)
+{
+	(void)m, (void)ctx, (void)required, (void)optional, (void)at, (void)out;
+	return memmap_bus_error(-EIO);
+}
+
 static const struct memmap_mappable_ops inode_ops = {
 	.add_mapping = inode_add,
 	.remove_mapping = inode_remove,
 	.copy_mapping = inode_copy,
+	.translate = inode_translate,
 };
 
 static void file_inc_ref(struct memmap_mapping_identity *id)
@@ -113,8 +110,17 @@ static uint64_t file_inode_id(struct memmap_mapping_identity *id)
 static int file_msync(struct memmap_mapping_identity *id, struct memmap_context *ctx,
 		      struct memmap_mappable_range mr)
 {
-	(void)id, (void)ctx, (void)mr;
-	return 0;
+	struct memmap_mapping_identity *real = file_of(id)->inode->real_identity;
+
+	return real ? memmap_mapping_identity_msync(real, ctx, mr) : 0;
+}
+
+static int file_punch_hole(struct memmap_mapping_identity *id, struct memmap_context *ctx,
+			   struct memmap_mappable_range mr)
+{
+	struct memmap_mapping_identity *real = file_of(id)->inode->real_identity;
+
+	return real ? memmap_mapping_identity_punch_hole(real, ctx, mr) : 0;
 }
 
 static const struct memmap_mapping_identity_ops file_ops = {
@@ -124,20 +130,12 @@ static const struct memmap_mapping_identity_ops file_ops = {
 	.device_id = file_device_id,
 	.inode_id = file_inode_id,
 	.msync = file_msync,
+	.punch_hole = file_punch_hole,
 };
 
 /* ---- The model ---- */
 
-struct model {
-	struct memmap_mm *mm[EXECUTOR_MAX_PROCESSES];
-	struct memmap_text maps[EXECUTOR_MAX_PROCESSES];
-	struct inode *inodes;
-	struct file_object *files;
-	struct memmap_mmap_file open[NR_FILES];
-	const struct open_files *described;
-};
-
-static struct inode *model_inode(struct model *model, uint64_t dev, uint64_t ino)
+struct inode *model_inode(struct model *model, uint64_t dev, uint64_t ino)
 {
 	struct inode *inode;
 
@@ -155,8 +153,7 @@ static struct inode *model_inode(struct model *model, uint64_t dev, uint64_t ino
 	return inode;
 }
 
-static struct file_object *model_file(struct model *model, uint64_t dev, uint64_t ino,
-				      const char *name)
+struct file_object *model_file(struct model *model, uint64_t dev, uint64_t ino, const char *name)
 {
 	struct file_object *file = calloc(1, sizeof(*file));
 
@@ -223,10 +220,10 @@ static int model_seed(struct model *model, struct kernel *kernel)
 }
 
 int model_start(struct model **out, struct kernel *kernel, const struct open_files *files,
-		const struct open_files *own_files)
+		const struct open_files *own_files, struct surroundings with)
 {
 	struct model *model = calloc(1, sizeof(*model));
-	const struct memmap_mm_options options = {
+	struct memmap_mm_options options = {
 		.layout = kernel->layout,
 		.limits = kernel->limits,
 	};
@@ -235,13 +232,23 @@ int model_start(struct model **out, struct kernel *kernel, const struct open_fil
 	if (!model)
 		abort();
 	*out = model;
-	(void)own_files;
 	model->described = files;
+	model->own_files = own_files;
+	model->with = with;
+	if (own_files) {
+		if (model_pages_start(model))
+			return -1;
+		options.memory_file = model->memory_file;
+		options.address_space = guest_address_space(model->guest[0]);
+		options.fault_around = PAGE;
+	}
 	err = memmap_mm_create(&options, &model->mm[0]);
 	if (err) {
 		fprintf(stderr, "differential: memmap_mm_create: %s\n", strerror(-err));
 		return -1;
 	}
+	if (own_files)
+		guest_set_mm(model->guest[0], model->mm[0]);
 	for (int i = 0; i < NR_FILES; i++) {
 		const struct open_file *from = &files->file[i];
 		struct memmap_mmap_file *to = &model->open[i];
@@ -250,8 +257,11 @@ int model_start(struct model **out, struct kernel *kernel, const struct open_fil
 		if (!from->usable)
 			continue;
 		file = model_file(model, from->dev, from->ino, from->name);
+		if (own_files && !from->no_mmap && !file->inode->real &&
+		    model_pages_file(model, (enum file)i, file))
+			return -1;
 		to->identity = &file->identity;
-		to->mappable = &file->inode->mappable;
+		to->mappable = file->inode->real ? file->inode->real : &file->inode->mappable;
 		to->readable = from->readable;
 		to->writable = from->writable;
 		to->no_exec = from->no_exec;
@@ -292,9 +302,13 @@ bool model_stop(struct model *model)
 			clean = false;
 		}
 		memmap_mapping_set_destroy(&inode->mappings);
+		if (inode->real_identity)
+			memmap_mapping_identity_dec_ref(inode->real_identity, NULL);
 		model->inodes = inode->next;
 		free(inode);
 	}
+	if (model->own_files)
+		clean &= model_pages_stop(model);
 	free(model);
 	return clean;
 }
@@ -364,6 +378,8 @@ static uint64_t bytes_of_vmas(const struct model *model, struct inode *inode)
 
 bool model_check_files(struct model *model)
 {
+	if (model->own_files)
+		return model_pages_check(model);
 	for (struct inode *inode = model->inodes; inode; inode = inode->next) {
 		const uint64_t mapped = bytes_of_vmas(model, inode);
 		struct memmap_mapping_iterator it;
@@ -397,7 +413,8 @@ static int create_shared_anonymous(void *context, uint64_t length, struct memmap
 {
 	struct shared_anonymous *shared = context;
 
-	(void)length;
+	if (shared->model->own_files)
+		return model_pages_shared(shared->model, length, shared->dev, shared->ino, out);
 	shared->created =
 		model_file(shared->model, shared->dev, shared->ino, "/dev/zero (deleted)");
 	shared->created->references++; /* the address space owns this one */
@@ -482,6 +499,8 @@ static int64_t model_madvise(struct model *model, const struct step *step, int64
 	const int advice = (int)step->args[2];
 	int64_t result = memmap_mm_sys_madvise(mm, step->args[0], step->args[1], advice);
 
+	if (model->own_files)
+		return result;
 	/* Pages can refuse what VMAs permit. */
 	if (result == 0 && kernel_result < 0 &&
 	    (advice == MADV_COLLAPSE ||
@@ -600,10 +619,13 @@ static int64_t model_call(struct model *model, const struct kernel *kernel, cons
 	case OP_WRITE:
 		return model_touch(model, step, kernel_result);
 	case OP_FORK:
-		return memmap_mm_fork(mm, NULL, &model->mm[a[0]]);
+		return model->own_files ? model_pages_fork(model, step)
+					: memmap_mm_fork(mm, NULL, &model->mm[a[0]]);
 	case OP_EXIT:
 		memmap_mm_release(mm);
 		model->mm[step->process] = NULL;
+		guest_destroy(model->guest[step->process]);
+		model->guest[step->process] = NULL;
 		return 0;
 	case OP_LIMIT:
 		return model_limit(model, step);
@@ -621,6 +643,9 @@ static int64_t model_call(struct model *model, const struct kernel *kernel, cons
 struct outcome model_run(struct model *model, const struct kernel *kernel, const struct step *step,
 			 const struct outcome *from_kernel)
 {
+	if (model->own_files &&
+	    (step->op >= OP_PEEK || step->op == OP_READ || step->op == OP_WRITE))
+		return model_pages_run(model, step, from_kernel);
 	return (struct outcome){
 		.result = model_call(model, kernel, step, from_kernel->result),
 	};

@@ -75,6 +75,7 @@ static inline int64_t executor_sum_result(uint64_t sum)
 
 /* What mincore tells: a bit for each page where there is room, else a checksum. */
 #define EXECUTOR_MINCORE_PAGES 512
+#define EXECUTOR_MINCORE_BITS  62
 
 static inline int64_t executor_mincore_result(const unsigned char *vec, uint64_t pages)
 {
@@ -82,10 +83,10 @@ static inline int64_t executor_mincore_result(const unsigned char *vec, uint64_t
 
 	for (uint64_t i = 0; i < pages; i++) {
 		sum = executor_sum_word(sum, vec[i] & 1);
-		if (i < 62)
+		if (i < EXECUTOR_MINCORE_BITS)
 			bits |= (uint64_t)(vec[i] & 1) << i;
 	}
-	return pages <= 62 ? (int64_t)bits : executor_sum_result(sum);
+	return pages <= EXECUTOR_MINCORE_BITS ? (int64_t)bits : executor_sum_result(sum);
 }
 
 #endif /* DIFFERENTIAL_PROTOCOL_H */

@@ -38,6 +38,7 @@
  * And first of all, what the executor is started with:
  *
  *   pages                          memory has contents, files are short, no pages are huge
+ *   host-memfds                    on our side memfds are host files, not shared memory
  *   no-ipc-lock                    it lacks CAP_IPC_LOCK
  *   bottom-up                      it has the legacy layout; T is where the first mapping begins
  *   maps-only                      too many VMAs to compare more than maps after each step
@@ -376,6 +377,8 @@ void script_print(FILE *out, const struct script *script, const struct bases *ba
 {
 	if (script->with.pages)
 		fprintf(out, "pages\n");
+	if (script->with.host_memfds)
+		fprintf(out, "host-memfds\n");
 	if (script->with.no_ipc_lock)
 		fprintf(out, "no-ipc-lock\n");
 	if (script->with.bottom_up)
@@ -534,6 +537,8 @@ int script_read(const char *path, struct script *script, const struct bases *bas
 			continue;
 		if (!strncmp(line, "pages", 5)) {
 			script->with.pages = true;
+		} else if (!strncmp(line, "host-memfds", 11)) {
+			script->with.host_memfds = true;
 		} else if (!strncmp(line, "no-ipc-lock", 11)) {
 			script->with.no_ipc_lock = true;
 		} else if (!strncmp(line, "bottom-up", 9)) {

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guests of the differential fuzzer's model. See differential_pages.h.
+ *
+ * The platform "table" is as plain as one can be: an array of pages in address order, each with the
+ * file, the offset and the permissions that it was mapped with. A touch goes through
+ * memmap_file_map_internal(). It holds no references, so that a page which the address space has
+ * let go too early reads as something else.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <memmap/error.h>
+#include <memmap/mm_access.h>
+
+#include "differential_pages.h"
+
+struct mapped_page {
+	uint64_t address, offset;
+	struct memmap_file *file;
+	memmap_access at;
+};
+
+struct guest {
+	struct memmap_address_space address_space;
+	struct memmap_mm *mm;
+	enum platform platform;
+	struct mapped_page *pages; /* in address order */
+	size_t nr_pages, cap;
+};
+
+/* ---- The platform "table" ---- */
+
+static struct guest *guest_of(struct memmap_address_space *as)
+{
+	return (struct guest *)(void *)as;
+}
+
+/* The first page at or above an address. */
+static size_t table_find(const struct guest *guest, uint64_t address)
+{
+	size_t low = 0, high = guest->nr_pages;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (guest->pages[middle].address < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void table_unmap(struct memmap_address_space *as, struct memmap_addr_range ar)
+{
+	struct guest *guest = guest_of(as);
+	const size_t from = table_find(guest, ar.start), to = table_find(guest, ar.end);
+
+	memmove(guest->pages + from, guest->pages + to,
+		(guest->nr_pages - to) * sizeof(*guest->pages));
+	guest->nr_pages -= to - from;
+}
+
+static int table_map_file(struct memmap_address_space *as, uint64_t addr, struct memmap_file *file,
+			  struct memmap_file_range fr, memmap_access at, bool precommit)
+{
+	struct guest *guest = guest_of(as);
+	const uint64_t nr = (fr.end - fr.start) / PAGE;
+	size_t at_index;
+
+	(void)precommit;
+	table_unmap(as, (struct memmap_addr_range){addr, addr + nr * PAGE});
+	while (guest->nr_pages + nr > guest->cap) {
+		guest->cap = guest->cap ? guest->cap * 2 : 64;
+		guest->pages = realloc(guest->pages, guest->cap * sizeof(*guest->pages));
+		if (!guest->pages)
+			abort();
+	}
+	at_index = table_find(guest, addr);
+	memmove(guest->pages + at_index + nr, guest->pages + at_index,
+		(guest->nr_pages - at_index) * sizeof(*guest->pages));
+	guest->nr_pages += nr;
+	for (uint64_t i = 0; i < nr; i++)
+		guest->pages[at_index + i] = (struct mapped_page){
+			.address = addr + i * PAGE,
+			.offset = fr.start + i * PAGE,
+			.file = file,
+			.at = at,
+		};
+	return 0;
+}
+
+static void table_protect(struct memmap_address_space *as, struct memmap_addr_range ar,
+			  memmap_access at)
+{
+	struct guest *guest = guest_of(as);
+
+	for (size_t i = table_find(guest, ar.start);
+	     i < guest->nr_pages && guest->pages[i].address < ar.end; i++)
+		guest->pages[i].at &= at;
+}
+
+static const struct memmap_address_space_ops table_ops = {
+	.map_file = table_map_file,
+	.unmap = table_unmap,
+	.protect = table_protect,
+};
+
+struct guest *guest_create(enum platform platform)
+{
+	struct guest *guest = calloc(1, sizeof(*guest));
+
+	if (!guest)
+		abort();
+	guest->platform = platform;
+	guest->address_space.ops = &table_ops;
+	return guest;
+}
+
+void guest_destroy(struct guest *guest)
+{
+	if (!guest)
+		return;
+	free(guest->pages);
+	free(guest);
+}
+
+struct memmap_address_space *guest_address_space(struct guest *guest)
+{
+	return guest->platform == PLATFORM_NONE ? NULL : &guest->address_space;
+}
+
+void guest_set_mm(struct guest *guest, struct memmap_mm *mm)
+{
+	guest->mm = mm;
+}
+
+bool guest_verify(struct guest *guest)
+{
+	for (size_t i = 0; i < guest->nr_pages; i++) {
+		const struct mapped_page *page = &guest->pages[i];
+		const memmap_access any = MEMMAP_READ | MEMMAP_WRITE | MEMMAP_EXEC;
+		struct memmap_vma vma;
+
+		if (!memmap_mm_find_vma(guest->mm, page->address, &vma) ||
+		    vma.range.start > page->address) {
+			fprintf(stderr, "differential: a page is mapped at %#llx, and no VMA is\n",
+				(unsigned long long)page->address);
+			return false;
+		}
+		if (!(vma.flags & (MEMMAP_VM_READ | MEMMAP_VM_WRITE | MEMMAP_VM_EXEC)) ||
+		    ((page->at & MEMMAP_WRITE) && !(vma.flags & MEMMAP_VM_WRITE)) ||
+		    ((page->at & MEMMAP_EXEC) && !(vma.flags & MEMMAP_VM_EXEC)) ||
+		    (page->at & ~any)) {
+			fprintf(stderr, "differential: the page at %#llx is mapped for %#x\n",
+				(unsigned long long)page->address, (unsigned int)page->at);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- Touches ---- */
+
+/* A fault that stays one, as the executor would tell of it. */
+static int64_t fault_result(int err, enum memmap_fault_code code)
+{
+	if (err == -EFAULT)
+		return code == MEMMAP_FAULT_UNMAPPED ? -EXECUTOR_SEGV_MAPERR
+						     : -EXECUTOR_SEGV_ACCERR;
+	return memmap_is_bus_error(err) ? -EXECUTOR_BUS_ADRERR : err;
+}
+
+/* Make the page of an address accessible. Returns 0, or what the executor would tell. */
+static int64_t resolve(struct guest *guest, uint64_t address, memmap_access at,
+		       struct mapped_page *out)
+{
+	for (int tries = 0; tries < 4; tries++) {
+		const size_t i = table_find(guest, address & ~(PAGE - 1));
+		enum memmap_fault_code code = MEMMAP_FAULT_UNMAPPED;
+		int err;
+
+		if (i < guest->nr_pages && guest->pages[i].address == (address & ~(PAGE - 1)) &&
+		    (guest->pages[i].at & at) == at) {
+			*out = guest->pages[i];
+			return 0;
+		}
+		err = memmap_mm_handle_fault(guest->mm, address, at, &code);
+		if (err)
+			return fault_result(err, code);
+	}
+	fprintf(stderr, "differential: %#llx faults again and again\n",
+		(unsigned long long)address);
+	return -EDEADLK;
+}
+
+/* Copy between a part of one page and a buffer. */
+static int64_t copy(const struct mapped_page *page, uint64_t address, void *buf, size_t len,
+		    bool write)
+{
+	const uint64_t start = page->offset + address % PAGE;
+	const struct memmap_file_range fr = {start, start + len};
+	struct memmap_block_seq from, to;
+	uint64_t done = 0;
+	int err = memmap_file_map_internal(page->file, fr, write ? MEMMAP_WRITE : MEMMAP_READ,
+					   write ? &to : &from);
+
+	if (err)
+		return err;
+	if (write)
+		from = memmap_block_seq_of(memmap_block_safe(buf, len));
+	else
+		to = memmap_block_seq_of(memmap_block_safe(buf, len));
+	err = memmap_copy_seq(to, from, &done);
+	return err ? err : done == len ? 0 : -EIO;
+}
+
+/* Touching from outside tells that it failed, not where: ask as the guest would have. */
+static int64_t access_from_outside(struct guest *guest, uint64_t address, memmap_access at,
+				   void *buf, size_t len, bool write, uint64_t *faulted)
+{
+	enum memmap_fault_code code = MEMMAP_FAULT_UNMAPPED;
+	uint64_t done = 0;
+	int err = 0;
+
+	for (uint64_t page = address; page < address + len; page = (page | (PAGE - 1)) + 1) {
+		*faulted = page;
+		err = memmap_mm_handle_fault(guest->mm, page, at, &code);
+		if (err)
+			return fault_result(err, code);
+	}
+	if (write)
+		err = memmap_mm_copy_out(guest->mm, address, buf, len, NULL, &done);
+	else if (at != MEMMAP_EXEC)
+		err = memmap_mm_copy_in(guest->mm, address, buf, len, NULL, &done);
+	if (!err)
+		*faulted = 0;
+	return err ? fault_result(err, code) : 0;
+}
+
+/*
+ * One instruction's access, to one page or two. Nothing is written unless all can be. `*faulted` is
+ * where it faulted.
+ */
+static int64_t access_bytes(struct guest *guest, uint64_t address, memmap_access at, void *buf,
+			    size_t len, bool write, uint64_t *faulted)
+{
+	const size_t first = PAGE - address % PAGE < len ? PAGE - address % PAGE : len;
+	struct mapped_page pages[2];
+	int64_t result;
+
+	if (guest->platform == PLATFORM_NONE)
+		return access_from_outside(guest, address, at, buf, len, write, faulted);
+	*faulted = address;
+	result = resolve(guest, address, at, &pages[0]);
+	if (!result && first < len) {
+		*faulted = address + first;
+		result = resolve(guest, address + first, at, &pages[1]);
+		/* Growing a stack, or want of memory, may have taken the first one away. */
+		if (!result)
+			result = resolve(guest, address, at, &pages[0]);
+	}
+	if (!result)
+		result = copy(&pages[0], address, buf, first, write);
+	if (!result && first < len)
+		result = copy(&pages[1], address + first, (char *)buf + first, len - first, write);
+	if (!result)
+		*faulted = 0;
+	return result;
+}
+
+static struct outcome touch_sum(struct guest *guest, const struct step *step)
+{
+	uint64_t sum = EXECUTOR_SUM_START, faulted;
+
+	for (uint64_t at = step->args[0]; at < step->args[0] + step->args[1]; at += PAGE) {
+		uint64_t words[PAGE / 8];
+		const int64_t result =
+			access_bytes(guest, at, MEMMAP_READ, words, sizeof(words), false, &faulted);
+
+		if (result)
+			sum = executor_sum_word(sum, (uint64_t)result);
+		for (size_t i = 0; i < PAGE / 8 && !result; i++)
+			sum = executor_sum_word(sum, words[i]);
+	}
+	return (struct outcome){.result = executor_sum_result(sum)};
+}
+
+static struct outcome touch_run(struct guest *guest, uint64_t address)
+{
+	struct outcome outcome = {0};
+	unsigned char instruction = 0;
+
+	outcome.result =
+		access_bytes(guest, address, MEMMAP_READ, &instruction, 1, false, &outcome.detail);
+	if (!outcome.result && instruction != EXECUTOR_RET)
+		outcome.result = -EXECUTOR_ILL;
+	if (!outcome.result)
+		outcome.result = access_bytes(guest, address, MEMMAP_EXEC, &instruction, 1, false,
+					      &outcome.detail);
+	return outcome;
+}
+
+static struct outcome add_from_outside(struct guest *guest, const uint64_t *a)
+{
+	const struct memmap_atomic add = {MEMMAP_ATOMIC_ADD, (unsigned int)a[1], a[2], 0};
+	enum memmap_fault_code code = MEMMAP_FAULT_UNMAPPED;
+	uint64_t old = 0;
+	int err = memmap_mm_handle_fault(guest->mm, a[0], MEMMAP_WRITE, &code);
+
+	if (!err)
+		err = memmap_mm_atomic(guest->mm, a[0], &add, NULL, &old);
+	return err ? (struct outcome){fault_result(err, code), a[0]}
+		   : (struct outcome){(int64_t)old, 0};
+}
+
+struct outcome guest_touch(struct guest *guest, const struct step *step)
+{
+	const uint64_t *a = step->args;
+	struct outcome outcome = {0};
+	uint64_t value = a[2], old = 0;
+
+	switch (step->op) {
+	case OP_PEEK:
+		outcome.result =
+			access_bytes(guest, a[0], MEMMAP_READ, &old, a[1], false, &outcome.detail);
+		if (!outcome.result)
+			outcome.result = (int64_t)old;
+		return outcome;
+	case OP_POKE:
+		outcome.result = access_bytes(guest, a[0], MEMMAP_WRITE, &value, a[1], true,
+					      &outcome.detail);
+		return outcome;
+	case OP_ADD: /* its first access is a write */
+		if (guest->platform == PLATFORM_NONE)
+			return add_from_outside(guest, a);
+		outcome.result =
+			access_bytes(guest, a[0], MEMMAP_WRITE, &old, a[1], false, &outcome.detail);
+		value += old;
+		if (!outcome.result)
+			outcome.result = access_bytes(guest, a[0], MEMMAP_WRITE, &value, a[1], true,
+						      &outcome.detail);
+		if (!outcome.result)
+			outcome.result = (int64_t)old;
+		return outcome;
+	case OP_RUN:
+		return touch_run(guest, a[0]);
+	default:
+		return touch_sum(guest, step);
+	}
+}
