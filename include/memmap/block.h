@@ -257,15 +257,18 @@ MEMMAP_API int memmap_load_u64(struct memmap_block b, uint64_t *value);
 MEMMAP_API int memmap_block_install_handlers(void);
 
 /**
- * Offer a SIGSEGV or SIGBUS to the safe copy that the calling thread may be in.
+ * Offer a SIGSEGV or SIGBUS to the safe copy that the calling thread may be in, and to the guests of
+ * this process (see <memmap/platform_inproc.h>).
  *
  * For the program's own signal handler, which must have been installed with SA_SIGINFO: hand on its
  * arguments, and return at once when the answer is true.
  *
- * Locking:     async-signal-safe
+ * Locking:     async-signal-safe, but for faults of guests
  * Returns:     true when the fault was a safe copy's: `*ucontext` has been changed so that
- * returning from the handler makes the copy return -EFAULT (on some machines it does not return,
- * but continues there). False when it was not: nothing has changed
+ *              returning from the handler makes the copy return -EFAULT (on some machines it does
+ *              not return, but continues there); and when a guest's fault has been resolved or was
+ *              taken by the program's on_fault(). False when it was none of these; but for a guest's
+ *              fault, of which `*siginfo` then tells what Linux would have told, nothing has changed
  */
 MEMMAP_API bool memmap_block_handle_fault(int signal, void *siginfo, void *ucontext);
 

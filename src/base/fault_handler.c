@@ -2,7 +2,9 @@
 /*
  * The handlers for SIGSEGV and SIGBUS.
  *
- *   a fault ──▶ our handler ── of a safe access? ──▶ it returns early, with -EFAULT
+ *   a fault ──▶ our handler ── of a guest's memory? ──▶ resolved: touch it again
+ *                    │ no, or it ends badly
+ *                    ├── of a safe access? ──▶ it returns early, with -EFAULT
  *                    │ no
  *                    ▼
  *              what was installed before us, as the kernel would have called it
@@ -55,6 +57,7 @@ static struct handled_signal segv = {.number = SIGSEGV};
 static struct handled_signal bus = {.number = SIGBUS};
 
 _Atomic(bool) memmap_fault_handler_installed;
+_Atomic(const struct memmap_fault_hook *) memmap_fault_hook;
 
 /* Raised by the kernel because of what the thread did, not sent by anyone. */
 static bool is_fault(const siginfo_t *info)
@@ -122,17 +125,31 @@ static void pass_on(struct layer *layer, int number, siginfo_t *info, void *ucon
 
 bool memmap_block_handle_fault(int signal, void *siginfo, void *ucontext)
 {
-	const siginfo_t *info = siginfo;
+	siginfo_t *info = siginfo;
 	if ((signal != SIGSEGV && signal != SIGBUS) || !is_fault(info))
 		return false;
-	return memmap_safe_access_recover(info, ucontext);
+	const struct memmap_fault_hook *hook =
+		atomic_load_explicit(&memmap_fault_hook, memory_order_acquire);
+	struct memmap_fault_notes notes;
+	enum memmap_fault_verdict verdict =
+		hook ? hook->resolve(info, ucontext, &notes) : MEMMAP_FAULT_NOT_OF_GUEST;
+	if (verdict == MEMMAP_FAULT_RESOLVED || memmap_safe_access_recover(info, ucontext))
+		return true;
+	return verdict == MEMMAP_FAULT_OF_GUEST && hook->deliver(info, ucontext, &notes);
 }
+
+static void pass_on_as(int number, siginfo_t *info, void *ucontext);
 
 static void handle(struct layer *layer, int number, siginfo_t *info, void *ucontext)
 {
 	int saved_errno = errno;
-	if (!memmap_block_handle_fault(number, info, ucontext))
-		pass_on(layer, number, info, ucontext);
+	if (!memmap_block_handle_fault(number, info, ucontext)) {
+		/* A guest's SIGSEGV may have turned out to be a SIGBUS, and the other way round. */
+		if (!is_fault(info) || info->si_signo == number)
+			pass_on(layer, number, info, ucontext);
+		else
+			pass_on_as(info->si_signo, info, ucontext);
+	}
 	errno = saved_errno;
 }
 
@@ -165,6 +182,27 @@ static layer_function *const bus_functions[MAX_LAYERS] = {
 	handle_bus_2,
 	handle_bus_3,
 };
+
+/*
+ * The other signal is what should have been raised: whoever would have been called for it, but for
+ * us, is.
+ */
+static void pass_on_as(int number, siginfo_t *info, void *ucontext)
+{
+	struct handled_signal *s = number == SIGSEGV ? &segv : &bus;
+	layer_function *const *functions = number == SIGSEGV ? segv_functions : bus_functions;
+	struct layer now = {.spent = false};
+	if (sigaction(number, NULL, &now.covered) != 0)
+		return;
+	for (int i = 0; i < MAX_LAYERS; i++) {
+		if (now.covered.sa_sigaction == functions[i]) {
+			pass_on(&s->layers[i], number, info, ucontext);
+			return;
+		}
+	}
+	/* The program's own is on top, and passes on to us what it does not know. */
+	pass_on(&now, number, info, ucontext);
+}
 
 static bool same_action(const struct sigaction *a, const struct sigaction *b)
 {

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inproc platform's system calls.
+ */
+#include "platform/inproc/host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <memmap/platform.h>
+
+#ifndef MADV_POPULATE_READ
+#	define MADV_POPULATE_READ  22
+#	define MADV_POPULATE_WRITE 23
+#endif
+
+#define RESERVED (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+int (*memmap_inproc_host_hook)(const char *call);
+
+static int ask(const char *call)
+{
+	return memmap_inproc_host_hook ? memmap_inproc_host_hook(call) : 0;
+}
+
+int memmap_inproc_host_reserve(uint64_t *addr, uint64_t length)
+{
+	int err = ask("reserve");
+	if (err)
+		return err;
+	void *got = mmap(memmap_pointer_of_(*addr), length, PROT_NONE,
+			 RESERVED | (*addr ? MAP_FIXED_NOREPLACE : 0), -1, 0);
+	if (got == MAP_FAILED)
+		return -errno;
+	/* A kernel that does not know MAP_FIXED_NOREPLACE takes the address for a hint. */
+	if (*addr && (uintptr_t)got != *addr) {
+		(void)munmap(got, length);
+		return -EEXIST;
+	}
+	*addr = (uintptr_t)got;
+	return 0;
+}
+
+int memmap_inproc_host_release(struct memmap_addr_range ar)
+{
+	int err = ask("release");
+	if (err)
+		return err;
+	return munmap(memmap_pointer_of_(ar.start), ar.end - ar.start) == 0 ? 0 : -errno;
+}
+
+int memmap_inproc_host_clear(struct memmap_addr_range ar)
+{
+	int err = ask("clear");
+	if (err)
+		return err;
+	return mmap(memmap_pointer_of_(ar.start), ar.end - ar.start, PROT_NONE,
+		    RESERVED | MAP_FIXED, -1, 0) != MAP_FAILED
+		       ? 0
+		       : -errno;
+}
+
+int memmap_inproc_host_map(struct memmap_addr_range ar, int fd, uint64_t offset, memmap_access at,
+			   bool populate)
+{
+	int err = ask("map");
+	if (err)
+		return err;
+	return mmap(memmap_pointer_of_(ar.start), ar.end - ar.start, at,
+		    MAP_SHARED | MAP_FIXED | (populate ? MAP_POPULATE : 0), fd,
+		    (off_t)offset) != MAP_FAILED
+		       ? 0
+		       : -errno;
+}
+
+int memmap_inproc_host_protect(struct memmap_addr_range ar, memmap_access at)
+{
+	int err = ask("protect");
+	if (err)
+		return err;
+	return mprotect(memmap_pointer_of_(ar.start), ar.end - ar.start, at) == 0 ? 0 : -errno;
+}
+
+int memmap_inproc_host_populate(struct memmap_addr_range ar, bool writable)
+{
+	int err = ask("populate");
+	if (err)
+		return err;
+	return madvise(memmap_pointer_of_(ar.start), ar.end - ar.start,
+		       writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) == 0
+		       ? 0
+		       : -errno;
+}
+
+int memmap_inproc_host_userfaultfd(void)
+{
+	int err = ask("userfaultfd");
+	if (err)
+		return err;
+	const int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ENOSYS ? -EOPNOTSUPP : -errno;
+	struct uffdio_api api = {.api = UFFD_API};
+	err = ask("userfaultfd api");
+	if (!err && ioctl(fd, UFFDIO_API, &api) != 0)
+		err = -errno;
+	if (!err)
+		return fd;
+	(void)close(fd);
+	return err;
+}
+
+/*
+ * It becomes accessible last: until it is watched nobody must be able to touch it.
+ */
+int memmap_inproc_host_watch(int fd, struct memmap_addr_range ar)
+{
+	struct uffdio_register reg = {
+		.range = {.start = ar.start, .len = ar.end - ar.start},
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int err = ask("watch");
+	if (err)
+		return err;
+	if (ioctl(fd, UFFDIO_REGISTER, &reg) != 0)
+		return -errno;
+	return memmap_inproc_host_protect(ar, MEMMAP_READ_WRITE);
+}
+
+int memmap_inproc_host_wake(int fd, struct memmap_addr_range ar)
+{
+	struct uffdio_range range = {.start = ar.start, .len = ar.end - ar.start};
+	return ioctl(fd, UFFDIO_WAKE, &range) == 0 ? 0 : -errno;
+}
+
+int memmap_inproc_host_event(void)
+{
+	int err = ask("eventfd");
+	if (err)
+		return err;
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return fd >= 0 ? fd : -errno;
+}

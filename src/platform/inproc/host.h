@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inproc platform's system calls: nowhere else does it make any. Each returns 0 or a negative errno
+ * unless it says otherwise.
+ */
+#ifndef MEMMAP_SRC_PLATFORM_INPROC_HOST_H
+#define MEMMAP_SRC_PLATFORM_INPROC_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <memmap/arch.h>
+#include <memmap/range.h>
+
+/* For tests: asked before each call, by name; a negative errno is returned in its place. */
+extern int (*memmap_inproc_host_hook)(const char *call);
+
+/* Reserve `length` bytes, at `*addr` unless that is 0. */
+int memmap_inproc_host_reserve(uint64_t *addr, uint64_t length);
+int memmap_inproc_host_release(struct memmap_addr_range ar);
+/* Make a part of what is reserved untouchable again, whatever is mapped there. */
+int memmap_inproc_host_clear(struct memmap_addr_range ar);
+int memmap_inproc_host_map(struct memmap_addr_range ar, int fd, uint64_t offset, memmap_access at,
+			   bool populate);
+int memmap_inproc_host_protect(struct memmap_addr_range ar, memmap_access at);
+int memmap_inproc_host_populate(struct memmap_addr_range ar, bool writable);
+
+/* A new userfaultfd, which has been asked for its features; or a negative errno. */
+int memmap_inproc_host_userfaultfd(void);
+/* Have touches of `ar`, which is clear, wait at `fd`. */
+int memmap_inproc_host_watch(int fd, struct memmap_addr_range ar);
+int memmap_inproc_host_wake(int fd, struct memmap_addr_range ar);
+int memmap_inproc_host_event(void); /* an eventfd */
+
+#endif /* MEMMAP_SRC_PLATFORM_INPROC_HOST_H */
