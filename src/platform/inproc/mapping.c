@@ -13,6 +13,9 @@
  * from where the hand stands on, several with one call, since between runs that are dropped the
  * reservation grows together. The hand goes round, so what was mapped last is dropped last.
  *
+ * What is mapped is populated at once, for the address space has said that these pages be present: one
+ * system call then does for a run what the kernel's own faults would do page by page.
+ *
  * Unmapping must not fail. What can: to cut a run in two costs a VMA, which the kernel may not have,
  * and memory. Then the whole run goes, whose edges are edges already, and if the kernel will have
  * none of that either, the whole region. Only if it refuses even that we panic, for the pages are
@@ -244,6 +247,7 @@ static int map_file_locked(struct memmap_inproc *inproc, struct memmap_addr_rang
 {
 	/* Two threads that touched the same page: the second finds it there. */
 	if (is_mapped(inproc, ar, m)) {
+		/* It was populated, but pages may have been reclaimed since. */
 		if (precommit)
 			(void)memmap_inproc_host_populate(ar, (m->at & MEMMAP_WRITE) != 0);
 		return 0;
@@ -256,7 +260,7 @@ static int map_file_locked(struct memmap_inproc *inproc, struct memmap_addr_rang
 		return -ENOMEM;
 	int err;
 	do {
-		err = memmap_inproc_host_map(ar, m->fd, m->offset, m->at, precommit);
+		err = memmap_inproc_host_map(ar, m->fd, m->offset, m->at, true);
 		/* The kernel is out of VMAs sooner than the budget: others have them. */
 	} while (err == -ENOMEM && drop_some(inproc));
 	if (err) {
