@@ -336,6 +336,7 @@ void check_reverse_maps(struct trace *trace, const struct thread *thread)
 {
 	const char *wrong = reverse_maps_wrong(trace->files, trace->spaces);
 	trace->counts.reverse_maps++;
+	trace->calls_at_reverse_check = trace->counts.calls;
 	if (wrong)
 		trace_difference(trace, thread, "reverse maps equal to the VMAs", wrong);
 }

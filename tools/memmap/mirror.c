@@ -44,8 +44,12 @@ static int64_t model_mmap(struct trace *trace, struct thread *thread, uint64_t a
 {
 	const uint64_t *args = thread->call.args;
 	const struct memmap_shared_anonymous shared = {trace->files, create_shared};
-	return memmap_mm_sys_mmap(thread->process->space->mm, addr, args[1], args[2], flags,
-				  opened ? &opened->facts : NULL, args[5], &shared);
+	const uint64_t before = trace_now();
+	const int64_t result =
+		memmap_mm_sys_mmap(thread->process->space->mm, addr, args[1], args[2], flags,
+				   opened ? &opened->facts : NULL, args[5], &shared);
+	trace->model_ns += trace_now() - before;
+	return result;
 }
 
 static enum mirror_mode mmap_entry(struct trace *trace, struct thread *thread)
@@ -56,7 +60,8 @@ static enum mirror_mode mmap_entry(struct trace *trace, struct thread *thread)
 	enum mirror_mode mode = MIRROR_DONE;
 	if (flags & MAP_HUGETLB)
 		return MIRROR_ADOPT;
-	if (flags & MAP_LOCKED)
+	const bool is_low = (flags & MAP_FIXED) && args[0] < trace->min_addr;
+	if ((flags & MAP_LOCKED) || (is_low && process->credentials_stale))
 		process_refresh_credentials(process);
 	thread->predicts_address = !(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE));
 	if (!(flags & MAP_ANONYMOUS)) {
@@ -368,7 +373,11 @@ void mirror_entry(struct trace *trace, struct thread *thread)
 	process_use_limits(thread->process);
 	follow_growth(trace, thread);
 	settle_call(trace, thread);
+	const uint64_t before = trace_now();
 	thread->mode = make_call(trace, thread);
+	/* mmap() looks at files first, and measures the model by itself. */
+	if (thread->id != CALL_MMAP)
+		trace->model_ns += trace_now() - before;
 }
 
 void mirror_exit(struct trace *trace, struct thread *thread)

@@ -73,6 +73,7 @@ void process_refresh_credentials(struct process *process)
 	pid_t tgid, tracer;
 	if (memmap_process_status(process->pid, &capabilities, &tgid, &tracer))
 		return;
+	process->credentials_stale = false;
 	process->limits.cap_ipc_lock = (capabilities & CAP_IPC_LOCK) != 0;
 	process->limits.cap_sys_rawio = (capabilities & CAP_SYS_RAWIO) != 0;
 	if (process->space)

@@ -95,7 +95,8 @@ struct process {
 	struct memmap_mm_limits limits;
 	uint64_t stack_limit_at_exec;
 	uint32_t personality;
-	struct process *next; /* in the order in which they came */
+	bool credentials_stale; /* an exec may have changed them since they were read */
+	struct process *next;   /* in the order in which they came */
 };
 
 /** A space without a model yet, with one reference, in `list`; NULL when out of memory. */

@@ -181,6 +181,8 @@ static json_t *report_of(const struct trace *trace)
 			    trace->failure[0] ? json_text(trace->failure) : json_null());
 	json_object_set_new(report, "seconds",
 			    json_real((double)(trace->ended - trace->began) / 1e9));
+	json_object_set_new(report, "model_seconds", json_real((double)trace->model_ns / 1e9));
+	json_object_set_new(report, "checks_seconds", json_real((double)trace->checks_ns / 1e9));
 	json_object_set_new(report, "calls", json_number(c->calls));
 	json_object_set_new(report, "adopted", json_number(c->adopted));
 	json_object_set_new(report, "checks", checks_of(c));

@@ -79,15 +79,16 @@ static struct memmap_addr_range placed_by_search(const struct memmap_process_aux
 	return all;
 }
 
-static void infer_bases(const struct process *process, const struct memmap_maps_line *lines,
-			size_t nr, struct memmap_mm_layout *layout)
+static void infer_bases(const struct trace *trace, const struct process *process,
+			const struct memmap_maps_line *lines, size_t nr,
+			struct memmap_mm_layout *layout)
 {
 	const uint64_t unmapped_base = memmap_page_round_down(TASK_SIZE / 3 + MEMMAP_PAGE_MASK);
 	struct memmap_process_auxv auxv = {0};
 	(void)memmap_process_auxv(process->pid, &auxv);
 	const struct memmap_addr_range placed = placed_by_search(&auxv, lines, nr);
-	layout->bottom_up = (process->personality & ADDR_COMPAT_LAYOUT) != 0 ||
-			    memmap_sysctl("/proc/sys/vm/legacy_va_layout", 0) != 0;
+	layout->bottom_up =
+		(process->personality & ADDR_COMPAT_LAYOUT) != 0 || trace->legacy_layout;
 	if (layout->bottom_up) {
 		layout->mmap_legacy_base = placed.start ? placed.start : unmapped_base;
 		layout->mmap_base = layout->mmap_legacy_base;
@@ -111,7 +112,7 @@ static int read_layout(const struct trace *trace, const struct process *process,
 	if (err)
 		return err;
 	memmap_mm_layout_default(layout);
-	layout->min_fixed_addr = memmap_sysctl("/proc/sys/vm/mmap_min_addr", 65536);
+	layout->min_fixed_addr = trace->min_fixed_addr;
 	layout->min_addr = trace->min_addr;
 	layout->task_size = TASK_SIZE;
 	layout->start_brk = layout->brk = found.start_brk;
@@ -121,7 +122,7 @@ static int read_layout(const struct trace *trace, const struct process *process,
 	layout->start_data = found.start_data;
 	layout->end_data = found.end_data;
 	layout->vsyscall = nr > 0 && lines[nr - 1].range.start >= TASK_SIZE;
-	infer_bases(process, lines, nr, layout);
+	infer_bases(trace, process, lines, nr, layout);
 	return 0;
 }
 
@@ -139,7 +140,7 @@ int seed_space(struct trace *trace, struct process *process)
 		return -ENOMEM;
 	process->space = space;
 	process_refresh_limits(process);
-	process_refresh_credentials(process);
+	process->credentials_stale = true;
 	int err = memmap_proc_reader_open(&space->maps, process->pid, "maps");
 	if (!err)
 		err = memmap_proc_reader_read_maps(&space->maps);

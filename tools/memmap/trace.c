@@ -31,8 +31,10 @@
 #include "plot.h"
 #include "record.h"
 
-/* The reverse maps are checked when a process ends, and after each so many calls. */
+/* The reverse maps are checked after each so many calls, sooner when a process ends, and in the end.
+ */
 #define CALLS_BETWEEN_REVERSE_CHECKS 1000
+#define CALLS_BEFORE_END_CHECK       200
 
 uint64_t trace_now(void)
 {
@@ -196,10 +198,13 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 	 * can change its maps but a stack that grows, or its end.
 	 */
 	memmap_tracer_resume(trace->tracer, thread->task);
-	if (thread->mode != MIRROR_NOTHING)
+	if (thread->mode != MIRROR_NOTHING) {
+		const uint64_t before = trace_now();
 		check_call(trace, thread);
+		trace->checks_ns += trace_now() - before;
+	}
 	record_call(trace, thread);
-	if (trace->counts.calls % CALLS_BETWEEN_REVERSE_CHECKS == 0)
+	if (trace->counts.calls - trace->calls_at_reverse_check >= CALLS_BETWEEN_REVERSE_CHECKS)
 		check_reverse_maps(trace, thread);
 	end_call(trace, space);
 }
@@ -353,13 +358,23 @@ static void clone_child(struct trace *trace, struct thread *thread,
 static void thread_exiting(struct trace *trace, struct thread *thread)
 {
 	struct process *process = thread->process;
+	struct space *space = process->space;
 	leave_calls(trace, thread);
-	if (process->nr_threads > 1 || !process->space)
+	if (!space)
 		return;
-	/* What has been compared by parts only, once more as a whole. */
-	if (process->space->nr_near > 0 && check_capture(process->space))
-		check_maps(trace, process->space, thread, false);
-	check_reverse_maps(trace, thread);
+	/*
+	 * What has been compared by parts only, once more as a whole. Other threads may be there still;
+	 * as long as no call is being made, none can be without us.
+	 */
+	if ((process->nr_threads == 1 || thread->task->tid == process->pid) && !space->in_flight &&
+	    space->nr_near > 0 && check_capture(space))
+		check_maps(trace, space, thread, false);
+	if (process->nr_threads > 1)
+		return;
+	const bool is_last = trace->spaces == space && !space->next;
+	if (is_last ||
+	    trace->counts.calls - trace->calls_at_reverse_check >= CALLS_BEFORE_END_CHECK)
+		check_reverse_maps(trace, thread);
 	record_leaving(trace, thread);
 	/* Now, and not when it has ended: files must not stay open longer than it keeps them. */
 	leave_space(trace, process);
@@ -672,6 +687,8 @@ static int trace_it(const struct trace_options *options)
 	trace.history = wants_history ? history_create(NULL, 0) : NULL;
 	limits_of_machine(&trace.machine);
 	trace.min_addr = memmap_kernel_min_addr();
+	trace.min_fixed_addr = memmap_sysctl("/proc/sys/vm/mmap_min_addr", 65536);
+	trace.legacy_layout = memmap_sysctl("/proc/sys/vm/legacy_va_layout", 0) != 0;
 	enum memmap_tracer_stage stage;
 	int err = trace.files && (trace.history || !wants_history) ? 0 : -ENOMEM;
 	if (err) {

@@ -65,9 +65,13 @@ struct trace {
 	struct process **last_process;
 	struct process *root;
 	struct memmap_mm_limits machine;
-	bool cannot_query; /* the kernel has no way to ask for one VMA: the whole is read */
-	uint64_t min_addr; /* where hints and searches begin, on this machine */
+	bool cannot_query;       /* the kernel has no way to ask for one VMA: the whole is read */
+	uint64_t min_fixed_addr; /* vm.mmap_min_addr */
+	bool legacy_layout;      /* vm.legacy_va_layout */
+	uint64_t min_addr;       /* where hints and searches begin, on this machine */
 	struct trace_counts counts;
+	uint64_t calls_at_reverse_check;
+	uint64_t model_ns, checks_ns; /* spent in the model, and in looking at the kernel's maps */
 	ARRAY(struct difference) differences;
 	uint64_t began, ended; /* CLOCK_MONOTONIC, in ns */
 	char failure[512];     /* why the trace could not go on; "": it did */

@@ -210,6 +210,7 @@ int memmap_tracer_attach(pid_t pid, struct memmap_tracer **out, enum memmap_trac
 		return -ENOMEM;
 	tracer->root = pid;
 	tracer->attached = true;
+	tracer->options = OPTIONS;
 	leave_on_signals();
 	int nr, err = 0;
 	do {

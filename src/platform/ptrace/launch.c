@@ -24,14 +24,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/*
- * EXITKILL: whatever becomes of the tracer, nothing of the program is left behind: its memory calls
- * would all fail under a filter whose tracer is gone.
- */
-#define OPTIONS                                                                                    \
-	(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEEXEC |  \
-	 PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXIT)
-
 static ssize_t read_again(int fd, void *buf, size_t size)
 {
 	ssize_t n;
@@ -87,7 +79,7 @@ static int fork_and_seize(char *const argv[], const struct sock_fprog *filter, c
 		close(failure[0]);
 		become(argv, filter, go[0], failure[1]);
 	}
-	if (ptrace(PTRACE_SEIZE, pid, 0, OPTIONS)) {
+	if (ptrace(PTRACE_SEIZE, pid, 0, MEMMAP_LAUNCH_OPTIONS)) {
 		int err = -errno;
 		*stage = MEMMAP_TRACER_SEIZE;
 		give_up(pid);

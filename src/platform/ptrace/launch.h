@@ -5,7 +5,17 @@
 #ifndef MEMMAP_PLATFORM_PTRACE_LAUNCH_H
 #define MEMMAP_PLATFORM_PTRACE_LAUNCH_H
 
+#include <sys/ptrace.h>
+
 #include "tracer.h"
+
+/*
+ * EXITKILL: whatever becomes of the tracer, nothing of the program is left behind: its memory calls
+ * would all fail under a filter whose tracer is gone.
+ */
+#define MEMMAP_LAUNCH_OPTIONS                                                                      \
+	(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEEXEC |  \
+	 PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXIT)
 
 /* What the child says of itself when it could not become the program. */
 struct memmap_launch_failure {

@@ -101,6 +101,11 @@ void memmap_tracer_resume(struct memmap_tracer *tracer, struct memmap_task *task
 		ptrace(PTRACE_LISTEN, task->tid, 0, 0);
 		return;
 	}
+	if (task->is_thread && !task->no_exit) {
+		/* A stop less for each thread. */
+		task->no_exit = true;
+		ptrace(PTRACE_SETOPTIONS, task->tid, 0, tracer->options & ~PTRACE_O_TRACEEXIT);
+	}
 	const int deliver = task->deliver;
 	task->deliver = 0;
 	ptrace(task->in_call || tracer->attached ? PTRACE_SYSCALL : PTRACE_CONT, task->tid, 0,
@@ -263,6 +268,7 @@ static int clone_event(struct memmap_tracer *tracer, struct memmap_task *task,
 	child->attached = true;
 	event->kind = MEMMAP_TRACE_CLONE;
 	event->clone_flags = clone_flags(task->tid);
+	child->is_thread = (event->clone_flags & CLONE_THREAD) != 0;
 	event->child_tid = tid;
 	event->child = child;
 	if (child->born_dead)
@@ -449,6 +455,7 @@ int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
 	if (!tracer)
 		return -ENOMEM;
 	int failure_fd;
+	tracer->options = MEMMAP_LAUNCH_OPTIONS;
 	int err = memmap_launch(argv, &tracer->root, &failure_fd, stage);
 	if (err) {
 		free(tracer);

@@ -46,6 +46,8 @@ struct memmap_task {
 	struct memmap_task *next_in_bucket;
 	bool attached; /* its parent's event has been seen */
 	bool stopped;
+	bool is_thread; /* of a process whose first thread is another: its end is told once, as EXITED */
+	bool no_exit;   /* it does not stop on its way out */
 	bool in_call;   /* between a call's two stops */
 	bool listening; /* stopped by job control */
 	bool untold;    /* attached to, and not told of yet */
@@ -74,7 +76,8 @@ enum memmap_trace_kind {
 	MEMMAP_TRACE_FOREIGN,    /* a call of another ABI (i386, x32): the engine cannot follow */
 	MEMMAP_TRACE_EXEC,       /* the task runs a new program, in a new address space */
 	MEMMAP_TRACE_CLONE,      /* the task has a new child (or thread) */
-	MEMMAP_TRACE_EXITING,    /* the task is about to end, its address space is still there */
+	MEMMAP_TRACE_EXITING,    /* the first thread of a process (perhaps another, too) is about to
+	                            end, its address space is still there */
 	MEMMAP_TRACE_EXITED,     /* the task is gone; its struct is freed at the next event */
 	MEMMAP_TRACE_DONE,       /* nobody is left */
 };

@@ -18,6 +18,7 @@ struct tracer_report {
 
 struct memmap_tracer {
 	pid_t root;
+	int options;   /* of ptrace(2), that every task has at first */
 	bool attached; /* to a process that ran already: every call stops */
 	bool leaving;  /* attached: all are let go at the next event */
 	size_t nr_tasks;
