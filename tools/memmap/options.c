@@ -28,7 +28,7 @@ static const char usage[] =
 	"interrupted\n"
 	"  -s, --strict         exit with 3 when any difference was found\n"
 	"  -r, --report=FILE    write what was found to FILE, as JSON\n"
-	"      --plot=FILE      draw the address space over time to FILE, as SVG\n"
+	"      --plot=FILE      draw the address space over time to FILE: .svg or .html\n"
 	"      --log=FILE       write every call and what it changed to FILE (see memmap replay)\n"
 	"      --stacks         tell where in the program the calls are made\n"
 	"  -w, --whole          compare the whole of maps after every call, not what it was about\n"

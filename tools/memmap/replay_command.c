@@ -13,7 +13,7 @@
 
 #include "options.h"
 #include "output_file.h"
-#include "plot.h"
+#include "plot_html.h"
 #include "plot_text.h"
 #include "replay.h"
 #include "terminal.h"
@@ -245,7 +245,7 @@ static int print_maps(struct replay *replay, const struct replay_options *option
 static int write_plot(const struct replay *replay, struct output_file *plot)
 {
 	const struct plot_options how = {.title = text_of(replay, replay->command)};
-	int err = plot_write(replay->history, plot->stream, &how);
+	int err = plot_write_as(plot->path, replay->history, plot->stream, &how);
 	if (err)
 		output_file_abandon(plot);
 	else

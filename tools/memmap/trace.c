@@ -28,7 +28,7 @@
 
 #include "log_writer.h"
 #include "output_file.h"
-#include "plot.h"
+#include "plot_html.h"
 #include "record.h"
 
 /* The reverse maps are checked after each so many calls, sooner when a process ends, and in the end.
@@ -644,7 +644,8 @@ static int conclude(struct trace *trace, struct output_file *report, struct outp
 	if (plot->stream) {
 		const struct plot_options how = {0};
 		written &=
-			close_output(plot, "plot", plot_write(trace->history, plot->stream, &how));
+			close_output(plot, "plot",
+				     plot_write_as(plot->path, trace->history, plot->stream, &how));
 	}
 	if (trace->log)
 		written &= log_written(options->log_path, log_end(trace->log, trace->ended));
