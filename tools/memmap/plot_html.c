@@ -209,11 +209,15 @@ static int append_space(json_t *spaces, const struct history *h, const struct hi
 	return err;
 }
 
+struct candidate {
+	const struct history_space *space;
+};
+
 /* Those that tell most: what a fork made and did little with comes last. */
 static int compare_telling(const void *a, const void *b)
 {
-	const struct history_space *first = *(const struct history_space *const *)a;
-	const struct history_space *second = *(const struct history_space *const *)b;
+	const struct history_space *first = ((const struct candidate *)a)->space;
+	const struct history_space *second = ((const struct candidate *)b)->space;
 	const bool first_copy = first->forked && first->changes < 3;
 	const bool second_copy = second->forked && second->changes < 3;
 	if (first_copy != second_copy)
@@ -225,8 +229,8 @@ static int compare_telling(const void *a, const void *b)
 
 static int compare_age(const void *a, const void *b)
 {
-	const struct history_space *first = *(const struct history_space *const *)a;
-	const struct history_space *second = *(const struct history_space *const *)b;
+	const struct history_space *first = ((const struct candidate *)a)->space;
+	const struct history_space *second = ((const struct candidate *)b)->space;
 	return (first > second) - (first < second);
 }
 
@@ -235,18 +239,18 @@ static int append_spaces(json_t *spaces, const struct history *h,
 {
 	const size_t nr = h->spaces.length;
 	size_t shown = options->max_panels ? options->max_panels : DEFAULT_PANELS;
-	const struct history_space **order = calloc(nr + 1, sizeof(*order));
+	struct candidate *order = calloc(nr + 1, sizeof(*order));
 	int err = 0;
 	if (!order)
 		return -ENOMEM;
 	for (size_t i = 0; i < nr; i++)
-		order[i] = &h->spaces.items[i];
+		order[i].space = &h->spaces.items[i];
 	shown = shown < nr ? shown : nr;
 	*left_out = nr - shown;
-	qsort(order, nr, sizeof(const struct history_space *), compare_telling);
-	qsort(order, shown, sizeof(const struct history_space *), compare_age);
+	qsort(order, nr, sizeof(*order), compare_telling);
+	qsort(order, shown, sizeof(*order), compare_age);
 	for (size_t i = 0; i < shown && !err; i++)
-		err = append_space(spaces, h, order[i], options->axis);
+		err = append_space(spaces, h, order[i].space, options->axis);
 	free(order);
 	return err;
 }
