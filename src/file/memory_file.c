@@ -372,7 +372,9 @@ static bool find_room(struct memmap_memory_file *mf, uint64_t length,
 	const uint64_t alignment = opts->huge && length >= MEMMAP_HUGE_PAGE_SIZE
 					   ? MEMMAP_HUGE_PAGE_SIZE
 					   : MEMMAP_PAGE_SIZE;
-	if (opts->hint != 0 && (opts->hint & (alignment - 1)) == 0 && opts->hint <= mf->size &&
+	/* An empty file will have its first chunk in a moment. */
+	const uint64_t size = mf->size ? mf->size : chunk_start(1);
+	if (opts->hint != 0 && (opts->hint & (alignment - 1)) == 0 && opts->hint <= size &&
 	    length <= MAX_SIZE - opts->hint) {
 		*out = (struct memmap_file_range){opts->hint, opts->hint + length};
 		if (held_set_is_empty_range(&mf->held, *out))

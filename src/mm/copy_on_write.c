@@ -113,6 +113,46 @@ static struct memmap_addr_range batch(const struct mm_fault *f, bool zero)
 	return ar;
 }
 
+/* Beyond this distance pages of one VMA are strangers. */
+#define FAR_AWAY (UINT64_C(256) << 20)
+
+/* Where the first page of a VMA goes: so far into the file, that there is room on both sides. */
+#define STRANGERS (UINT64_C(64) << 20)
+
+/*
+ * Where in the memory file pages for `ar` would best be: as far from the pages of a neighbour as the
+ * addresses are. When what lies between is touched later, in whichever order, it finds its place
+ * free, and in the end all are one PMA, and one mapping to the platform. Only a wish: 0 and what is
+ * taken are no harm.
+ *
+ *      addresses   |- neighbour -|          |*** ar ***|
+ *      file        |- neighbour -|          |*** ar ***|
+ */
+static uint64_t best_offset(const struct mm_fault *f, struct memmap_addr_range ar)
+{
+	const struct pma_set *pmas = &f->mm->pmas;
+	const struct memmap_addr_range vma = vma_iterator_range(f->vma);
+	int tries = 4; /* zeros may be in between */
+	struct pma_iterator it = {0};
+	if (ar.start > vma.start)
+		it = pma_set_upper_bound_segment(pmas, ar.start - 1);
+	for (; tries > 0 && pma_iterator_ok(it) && pma_iterator_end(it) > vma.start; tries--) {
+		if (is_of_run(it, false) && ar.start - pma_iterator_start(it) < FAR_AWAY)
+			return pma_iterator_value_ptr(it)->offset +
+			       (ar.start - pma_iterator_start(it));
+		it = pma_iterator_prev_segment(it);
+	}
+	it = pma_find(pmas, ar.end);
+	for (; tries > 0 && pma_iterator_ok(it) && pma_iterator_start(it) < vma.end; tries--) {
+		const uint64_t distance = pma_iterator_start(it) - ar.start;
+		if (is_of_run(it, false) && distance < FAR_AWAY &&
+		    pma_iterator_value_ptr(it)->offset > distance)
+			return pma_iterator_value_ptr(it)->offset - distance;
+		it = pma_iterator_next_segment(it);
+	}
+	return ar.start & (STRANGERS - 1);
+}
+
 /*
  * Allocate private pages for `*ar`, or for less of it, but for the page that is touched.
  *
@@ -125,12 +165,7 @@ static int allocate(struct mm_fault *f, struct memmap_addr_range *ar, struct mem
 		.kind = MEMMAP_MEMORY_ANONYMOUS,
 		.mem_cg_id = memmap_context_mem_cg_id(mm->context),
 	};
-	/* Best right behind what is mapped before it: then the two are one to the platform. */
-	struct pma_iterator prev = ar->start ? pma_set_find_segment(&mm->pmas, ar->start - 1)
-					     : (struct pma_iterator){0};
-	if (pma_iterator_ok(prev) && is_of_run(prev, false))
-		opts.hint = pma_file_range(prev, pma_iterator_range(prev)).end;
-
+	opts.hint = best_offset(f, *ar);
 	int err = memmap_memory_file_allocate(mm->memory_file, ar->end - ar->start, &opts, fr);
 	if (!err)
 		return 0;

@@ -138,6 +138,22 @@ static void touching_page_after_page_has_ever_fewer_faults(void **state)
 	release_memory_file(mf);
 }
 
+static void in_whichever_order_pages_come_they_are_one_run(void **state)
+{
+	(void)state;
+	struct memmap_memory_file *mf = new_memory_file();
+	struct guest g;
+	guest_init(&g, mf);
+	assert_int_equal(map_anon(g.mm, AT, 256 * K, RW, FIXED), AT);
+	for (uint64_t i = 0; i < 256; i++)
+		assert_int_equal(guest_write(&g, AT + (i * 101 + 77) % 256 * K, (char)i), 0);
+	assert_pages(&g, "30000000-30100000 rw- private\n");
+	for (uint64_t i = 0; i < 256; i++)
+		assert_int_equal((char)guest_read(&g, AT + (i * 101 + 77) % 256 * K), (char)i);
+	guest_destroy(&g);
+	release_memory_file(mf);
+}
+
 static void a_stack_grows_by_faults(void **state)
 {
 	(void)state;
@@ -321,6 +337,7 @@ int main(void)
 		cmocka_unit_test(without_a_page_of_zeros_reading_takes_memory),
 		cmocka_unit_test(one_touch_is_one_page),
 		cmocka_unit_test(touching_page_after_page_has_ever_fewer_faults),
+		cmocka_unit_test(in_whichever_order_pages_come_they_are_one_run),
 		cmocka_unit_test(a_stack_grows_by_faults),
 		cmocka_unit_test(a_shared_file_is_one_for_all),
 		cmocka_unit_test(a_private_file_is_copied_when_written),
