@@ -293,7 +293,7 @@ static void test_write_errors(void **state)
 static void test_read_only(void **state)
 {
 	(void)state;
-	struct memmap_pager_ops ops = {.read = store_read};
+	static const struct memmap_pager_ops ops = {.read = store_read};
 	struct memmap_translation t;
 	char name[8];
 	assert_int_equal(make(&ops, (struct memmap_pager_options){.size = 4 * PAGE,
