@@ -71,7 +71,7 @@ int memmap_mm_futex_key(struct memmap_mm *mm, uint64_t addr, bool process_privat
 	const struct memmap_addr_range word = {addr, addr + 4};
 	if (addr & 3)
 		return -EINVAL;
-	if (addr > mm->layout.task_size - 4)
+	if (addr > memmap_mm_get_layout(mm).task_size - 4)
 		return -EFAULT;
 	if (!process_private) {
 		/* Linux wants to see the page: it may be missing, or beyond the end of its file. */

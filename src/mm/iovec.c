@@ -21,10 +21,10 @@ int iovec_check(const struct memmap_iovec *vector, uint64_t nr)
 	return 0;
 }
 
-static bool within_layout(const struct memmap_mm *mm, uint64_t base, uint64_t length)
+static bool ends_by(uint64_t limit, uint64_t base, uint64_t length)
 {
 	uint64_t end;
-	return !__builtin_add_overflow(base, length, &end) && end <= mm->layout.task_size;
+	return !__builtin_add_overflow(base, length, &end) && end <= limit;
 }
 
 int iovec_import(const struct memmap_mm *mm, const struct memmap_iovec *vector, uint64_t nr,
@@ -34,11 +34,12 @@ int iovec_import(const struct memmap_mm *mm, const struct memmap_iovec *vector, 
 	if (err)
 		return err;
 	*out = (struct iovec_iter){.vector = vector, .nr = nr};
+	const uint64_t limit = memmap_mm_get_layout(mm).task_size;
 	for (size_t i = 0; i < nr; i++) {
 		uint64_t length = vector[i].length, room = MM_MAX_RW_COUNT - out->left;
 		if (nr == 1 && length > room)
 			length = room;
-		if (!within_layout(mm, vector[i].base, length))
+		if (!ends_by(limit, vector[i].base, length))
 			return -EFAULT;
 		out->left += length < room ? length : room;
 	}

@@ -19,9 +19,11 @@
 
 /* What is known of the VMA that holds the first page of `ar`. */
 struct look {
+	const struct memmap_mm *mm;
 	struct memmap_addr_range ar;
 	unsigned char *vec; /* for the pages of `ar` */
 	bool found;
+	bool special;          /* a mapping of the kernel's own */
 	struct memmap_vma vma; /* with a reference to its identity */
 };
 
@@ -33,6 +35,7 @@ static int look_at(void *arg, const struct memmap_vma *vma, const struct mm_resi
 			return MM_STOP;
 		l->found = true;
 		l->vma = *vma;
+		l->special = vma->name && !vma->mappable && !mm_owns_name(l->mm, vma->name);
 		if (vma->identity)
 			memmap_mapping_identity_inc_ref(vma->identity);
 		l->ar.end = l->ar.end < vma->range.end ? l->ar.end : vma->range.end;
@@ -49,7 +52,7 @@ static int look_at(void *arg, const struct memmap_vma *vma, const struct mm_resi
 /* Add what the Mappable has at hand. */
 static int ask_mappable(struct memmap_mm *mm, const struct look *l)
 {
-	unsigned char vec[256];
+	unsigned char vec[256] = {0};
 	uint64_t offset = l->vma.offset + (l->ar.start - l->vma.range.start);
 	uint64_t nr_pages = range_pages(l->ar);
 
@@ -79,21 +82,21 @@ int64_t memmap_mm_sys_mincore(struct memmap_mm *mm, uint64_t addr, uint64_t leng
 	uint64_t end;
 	if (!memmap_is_page_aligned(addr))
 		return -EINVAL;
-	if (__builtin_add_overflow(addr, length, &end) || end > mm->layout.task_size)
+	if (__builtin_add_overflow(addr, length, &end) || end > memmap_mm_get_layout(mm).task_size)
 		return -ENOMEM;
 	/* Cannot overflow: it is at most task_size, which is page-aligned. */
 	end = memmap_page_round_down(end + MEMMAP_PAGE_MASK);
 
 	while (addr < end) {
-		struct look l = {.ar = {addr, end}, .vec = vec};
+		struct look l = {.mm = mm, .ar = {addr, end}, .vec = vec};
 		(void)mm_for_each_resident(mm, l.ar, look_at, &l);
 		if (!l.found)
 			return -ENOMEM;
 		int err = 0;
 		if (l.vma.mappable)
 			err = ask_mappable(mm, &l);
-		else if (l.vma.name && !mm_owns_name(mm, l.vma.name))
-			memset(vec, 1, range_pages(l.ar)); /* the kernel's own */
+		else if (l.special)
+			memset(vec, 1, range_pages(l.ar));
 		if (l.vma.identity)
 			memmap_mapping_identity_dec_ref(l.vma.identity, mm->context);
 		if (err)

@@ -79,9 +79,14 @@ static int prepare(struct memmap_mm *mm, const struct mm_unmap *unmap,
 	return err;
 }
 
+/* A name that a VMA is to get. */
+struct copied_name {
+	struct anon_name *name;
+};
+
 /* Copies of the VMAs' names, one after the other in the array `*names`, which may be NULL. */
 static int copy_names(struct memmap_mm *mm, const struct memmap_vma *vmas, size_t nr_vmas,
-		      struct anon_name ***names)
+		      struct copied_name **names)
 {
 	size_t nr_names = 0;
 	*names = NULL;
@@ -89,24 +94,27 @@ static int copy_names(struct memmap_mm *mm, const struct memmap_vma *vmas, size_
 		nr_names += vmas[i].anon_name != NULL;
 	if (nr_names == 0)
 		return 0;
-	struct anon_name **all = memmap_allocate(mm->allocator, nr_vmas * sizeof(*all),
-						 _Alignof(struct anon_name *));
+	struct copied_name *all = memmap_allocate(mm->allocator, nr_vmas * sizeof(*all),
+						  _Alignof(struct copied_name));
 	if (!all)
 		return -ENOMEM;
 	*names = all;
 	memset(all, 0, nr_vmas * sizeof(*all));
 	for (size_t i = 0; i < nr_vmas; i++) {
-		if (vmas[i].anon_name && !(all[i] = anon_name_create(mm, vmas[i].anon_name)))
+		if (!vmas[i].anon_name)
+			continue;
+		all[i].name = anon_name_create(mm, vmas[i].anon_name);
+		if (!all[i].name)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
 /* Free the array, and the names too that no VMA has got. */
-static void release_names(struct memmap_mm *mm, struct anon_name **names, size_t nr_vmas)
+static void release_names(struct memmap_mm *mm, struct copied_name *names, size_t nr_vmas)
 {
 	for (size_t i = 0; names && i < nr_vmas; i++)
-		anon_name_dec_ref(mm, names[i]);
+		anon_name_dec_ref(mm, names[i].name);
 	memmap_deallocate(mm->allocator, names, nr_vmas * sizeof(*names));
 }
 
@@ -118,7 +126,7 @@ int mm_replace(struct memmap_mm *mm, struct memmap_addr_range ar, const struct m
 	if (ar.start == ar.end)
 		return 0;
 	struct mm_unmap unmap = {.range = ar, .nr_vmas = mm->nr_vmas};
-	struct anon_name **names;
+	struct copied_name *names;
 	int err = copy_names(mm, vmas, nr_vmas, &names);
 	if (!err)
 		err = prepare(mm, &unmap, vmas, nr_vmas);
@@ -129,7 +137,7 @@ int mm_replace(struct memmap_mm *mm, struct memmap_addr_range ar, const struct m
 	for (size_t i = 0; i < nr_vmas; i++) {
 		struct vma v = import(&vmas[i]);
 		if (names)
-			v.anon_name = names[i];
+			v.anon_name = names[i].name;
 		vma_inc_ref(&v);
 		if (v.anon_vma > mm->last_anon_vma)
 			mm->last_anon_vma = v.anon_vma;
