@@ -49,6 +49,15 @@ struct workload {
 	" insert into t select i, i * 7919 % 1000 from c;"                                         \
 	"create index x on t(b); select b, sum(a) from t group by b having b < 10;"
 
+/* Four threads that take and give back memory, each in an arena of its own. */
+#define FOUR_THREADS                                                                               \
+	"import threading\n"                                                                       \
+	"def fill():\n"                                                                            \
+	" for _ in range(8): kept = [bytearray(j) for j in range(4000)]\n"                         \
+	"threads = [threading.Thread(target=fill) for _ in range(4)]\n"                            \
+	"[t.start() for t in threads]\n"                                                           \
+	"[t.join() for t in threads]\n"
+
 static const struct workload workloads[] = {
 	{"ls", "ls -lR /etc", {"ls", "-lR", "/etc"}},
 	{"shell",
@@ -67,6 +76,12 @@ static const struct workload workloads[] = {
 	{"perl",
 	 "perl, 50 forks",
 	 {"perl", "-e", "for (1 .. 50) { my $p = fork; exit 0 unless $p; waitpid $p, 0 }"}},
+	{"threads", "python3, four threads of malloc", {"/usr/bin/python3", "-c", FOUR_THREADS}},
+	{"build",
+	 "four times gcc -O2 -c, two at a time",
+	 {"sh", "-c",
+	  "seq 4 | xargs -P 2 -I % gcc -O2 -std=gnu17 -D_GNU_SOURCE -I " MEMMAP_INCLUDE_DIR
+	  " -c " MEMMAP_SAMPLE_SOURCE " -o /dev/null"}},
 };
 #define NR_WORKLOADS (sizeof(workloads) / sizeof(workloads[0]))
 
@@ -149,7 +164,8 @@ struct result {
 	double ratio[NR_WAYS], low[NR_WAYS], high[NR_WAYS]; /* median and quartiles */
 	double cpu_ratio;                                   /* of processor time, traced; median */
 	uint64_t calls, processes;
-	double call_us; /* what tracing adds, by call */
+	double model, checks; /* parts of the time, in the tracer */
+	double call_us;       /* what tracing adds, by call */
 };
 
 static int compare_doubles(const void *a, const void *b)
@@ -178,6 +194,12 @@ static bool read_report(const char *path, struct result *result)
 		return false;
 	}
 	result->calls = (uint64_t)json_integer_value(json_object_get(report, "calls"));
+	const double seconds = json_real_value(json_object_get(report, "seconds"));
+	if (seconds > 0) {
+		result->model = json_real_value(json_object_get(report, "model_seconds")) / seconds;
+		result->checks =
+			json_real_value(json_object_get(report, "checks_seconds")) / seconds;
+	}
 	result->processes = json_array_size(json_object_get(report, "processes"));
 	json_decref(report);
 	return true;
@@ -252,8 +274,8 @@ static bool measure(const struct workload *workload, size_t rounds, double *time
 
 static void print_table(const struct result *results)
 {
-	printf("\n%-9s %10s %7s %9s %9s %10s %8s %10s %9s\n", "program", "alone", "noise", "traced",
-	       "its CPU", "with plot", "calls", "processes", "a call");
+	printf("\n%-9s %10s %7s %9s %9s %10s %8s %10s %9s %7s %7s\n", "program", "alone", "noise",
+	       "traced", "its CPU", "with plot", "calls", "processes", "a call", "model", "checks");
 	for (size_t i = 0; i < NR_WORKLOADS; i++) {
 		const struct result *r = &results[i];
 		if (!r->measured)
@@ -262,16 +284,20 @@ static void print_table(const struct result *results)
 		if (r->ratio[TRACED] - 1 > r->noise)
 			(void)snprintf(call, sizeof(call), "%.1f us", r->call_us);
 		printf("%-9s %7.1f ms %5.1f %% %8.2fx %8.2fx %9.2fx %8" PRIu64 " %10" PRIu64
-		       " %9s\n",
+		       " %9s %5.1f %% %5.1f %%\n",
 		       workloads[i].name, r->alone, 100 * r->noise, r->ratio[TRACED], r->cpu_ratio,
-		       r->ratio[PLOTTED], r->calls, r->processes, call);
+		       r->ratio[PLOTTED], r->calls, r->processes, call, 100 * r->model,
+		       100 * r->checks);
 	}
 	puts("\n"
 	     "alone      median; noise: half the spread of the middle half of these runs\n"
 	     "traced     against the run alone of the same round, median; so are the next two\n"
 	     "its CPU    processor time, the tracer's included\n"
 	     "with plot  traced, with --plot too\n"
-	     "a call     what tracing adds, start-up included, for each memory call");
+	     "a call     what tracing adds, start-up included, for each memory call\n"
+	     "model      of the time traced, in the model of the address space; checks: in looking "
+	     "at\n"
+	     "           the kernel's maps, mostly beside the program");
 }
 
 enum {

@@ -207,6 +207,21 @@ static bool was_interrupted(int64_t result)
 	return result == -EINTR || (result <= -512 && result >= -516);
 }
 
+/* A call without rules that has failed and either does all or nothing. */
+static bool did_nothing(const struct thread *thread)
+{
+	const int64_t result = thread->call.result;
+	switch (thread->id) {
+	case CALL_PRCTL:
+	case CALL_IOCTL:
+	case CALL_IO_SETUP:
+	case CALL_IO_DESTROY:
+		return result < 0 && result > -4096 && !was_interrupted(result);
+	default:
+		return false;
+	}
+}
+
 static void check_result(struct trace *trace, struct thread *thread)
 {
 	const int64_t found = thread->call.result, predicted = thread->predicted;
@@ -234,6 +249,8 @@ void check_call(struct trace *trace, struct thread *thread)
 	case MIRROR_NOTHING:
 		return;
 	case MIRROR_ADOPT:
+		if (did_nothing(thread))
+			break;
 		trace->counts.adopted++;
 		space->uncertain = true;
 		break;

@@ -158,6 +158,79 @@ static void shmdt_exit(struct thread *thread)
 }
 
 /*
+ * ---- remap_file_pages ----
+ */
+
+/* Do the VMAs of one file, alike and side by side, reach to `end` from `vma` on? */
+static bool reaches(const struct memmap_mm *mm, const struct memmap_vma *vma, uint64_t end)
+{
+	struct memmap_vma at = *vma, next;
+	while (at.range.end < end) {
+		if (!memmap_mm_find_vma(mm, at.range.end, &next) ||
+		    next.range.start != at.range.end || next.identity != vma->identity ||
+		    next.flags != vma->flags)
+			return false;
+		at = next;
+	}
+	return true;
+}
+
+/* Linux maps the pages anew, as mmap(2) would, through the same open file. */
+static int64_t model_remap_file_pages(struct memmap_mm *mm, const uint64_t *args)
+{
+	const uint64_t start = memmap_page_round_down(args[0]);
+	const uint64_t size = memmap_page_round_down(args[1]), page = args[3];
+	struct memmap_vma vma;
+	if (args[2] || start + size <= start || page + (size >> MEMMAP_PAGE_SHIFT) < page ||
+	    !memmap_mm_find_vma(mm, start, &vma) || vma.range.start > start ||
+	    !(vma.flags & MEMMAP_VM_SHARED) || !vma.identity || !reaches(mm, &vma, start + size))
+		return -EINVAL;
+	uint64_t prot = 0, flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+	if (vma.flags & MEMMAP_VM_READ)
+		prot |= PROT_READ;
+	if (vma.flags & MEMMAP_VM_WRITE)
+		prot |= PROT_WRITE;
+	if (vma.flags & MEMMAP_VM_EXEC)
+		prot |= PROT_EXEC;
+	if (vma.flags & MEMMAP_VM_LOCKED)
+		flags |= MAP_LOCKED;
+	flags |= args[4] & MAP_NONBLOCK;
+	if (page > UINT64_MAX >> MEMMAP_PAGE_SHIFT)
+		return -EOVERFLOW;
+	struct opened_file *opened = opened_file_of(vma.identity);
+	opened->nr_references++;
+	const int64_t result = memmap_mm_sys_mmap(mm, start, size, prot, flags, &opened->facts,
+						  page << MEMMAP_PAGE_SHIFT, NULL);
+	opened_file_put(opened);
+	return result < 0 ? result : 0;
+}
+
+/*
+ * ---- prctl ----
+ */
+
+#define PR_SET_VMA           0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+
+/* Names of anonymous memory; the other forms have no rules. */
+static enum mirror_mode prctl_entry(const struct trace *trace, struct thread *thread)
+{
+	const uint64_t *args = thread->call.args;
+	char name[MEMMAP_ANON_NAME_SIZE + 1];
+	if ((uint32_t)args[0] != PR_SET_VMA)
+		return MIRROR_ADOPT;
+	if (!trace->has_anon_names || args[1] != PR_SET_VMA_ANON_NAME) {
+		thread->predicted = -EINVAL;
+		return MIRROR_DONE;
+	}
+	if (args[4] && memmap_process_read_string(thread->task->tid, args[4], name, sizeof(name)))
+		return MIRROR_ADOPT;
+	thread->predicted = memmap_mm_sys_prctl_set_vma(thread->process->space->mm, args[2],
+							args[3], args[4] ? name : NULL);
+	return MIRROR_DONE;
+}
+
+/*
  * ---- Facts that calls change ----
  */
 
@@ -344,6 +417,11 @@ static enum mirror_mode make_call(struct trace *trace, struct thread *thread)
 	case CALL_MSEAL:
 		*predicted = memmap_mm_sys_mseal(mm, args[0], args[1], args[2]);
 		return MIRROR_DONE;
+	case CALL_REMAP_FILE_PAGES:
+		*predicted = model_remap_file_pages(mm, args);
+		return MIRROR_DONE;
+	case CALL_PRCTL:
+		return prctl_entry(trace, thread);
 	case CALL_SHMAT:
 	case CALL_SHMDT:
 		return MIRROR_AT_EXIT;
@@ -442,7 +520,14 @@ void mirror_touched(const struct thread *thread, struct memmap_addr_range touche
 	case CALL_MLOCK2:
 	case CALL_MUNLOCK:
 	case CALL_MSEAL:
+	case CALL_REMAP_FILE_PAGES:
 		touched[0] = range_at(args[0], args[1]);
+		break;
+	case CALL_PRCTL:
+		if ((uint32_t)args[0] == PR_SET_VMA)
+			touched[0] = range_at(args[2], args[3]);
+		else
+			touched[0] = HISTORY_EVERYWHERE;
 		break;
 	case CALL_MSYNC:
 		break;

@@ -50,27 +50,53 @@ static bool same_perms(const struct memmap_vma *vma, const char perms[4])
 	       (perms[3] == 's') == ((vma->flags & MEMMAP_VM_MAYSHARE) != 0);
 }
 
-/* Would both print the same line? */
-static bool same_line(const struct memmap_mm_layout *layout, const struct memmap_vma *vma,
+/* Would both print the same line, but for what it says of the file? */
+static bool same_place(const struct memmap_vma *vma, const struct memmap_kernel_vma *found)
+{
+	return vma->range.start == found->range.start && vma->range.end == found->range.end &&
+	       same_perms(vma, found->perms) && (vma->identity ? vma->offset : 0) == found->offset;
+}
+
+static bool same_file(const struct memmap_mm_layout *layout, const struct memmap_vma *vma,
 		      const struct memmap_kernel_vma *found)
 {
-	uint64_t offset = 0, inode = 0, device = 0;
+	uint64_t inode = 0, device = 0;
 	const char *name;
 	size_t length;
 	if (vma->identity) {
-		offset = vma->offset;
 		inode = memmap_mapping_identity_inode_id(vma->identity);
 		device = memmap_mapping_identity_device_id(vma->identity);
 	}
-	return vma->range.start == found->range.start && vma->range.end == found->range.end &&
-	       same_perms(vma, found->perms) && offset == found->offset && inode == found->inode &&
-	       major(device) == found->major && minor(device) == found->minor &&
-	       model_name(layout, vma, &name, &length) && length == found->name_length &&
-	       memcmp(name, found->name, length) == 0;
+	return inode == found->inode && major(device) == found->major &&
+	       minor(device) == found->minor && model_name(layout, vma, &name, &length) &&
+	       length == found->name_length && memcmp(name, found->name, length) == 0;
+}
+
+/* Take over what the kernel shows of a file for the first time, or shows anew. */
+static bool learn(struct space *space, const struct memmap_vma *vma,
+		  const struct memmap_kernel_vma *found)
+{
+	if (!vma->identity || found->inode == 0 || vma->anon_name ||
+	    memchr(found->name, '\n', found->name_length))
+		return false;
+	const bool learned =
+		files_learn(opened_file_of(vma->identity), makedev(found->major, found->minor),
+			    found->inode, found->name, found->name_length) == 1;
+	/* Other mappings of the file show it as well. */
+	space->changed_elsewhere |= learned;
+	return learned;
+}
+
+static bool same_line(struct space *space, const struct memmap_mm_layout *layout,
+		      const struct memmap_vma *vma, const struct memmap_kernel_vma *found)
+{
+	return same_place(vma, found) &&
+	       (same_file(layout, vma, found) ||
+		(learn(space, vma, found) && same_file(layout, vma, found)));
 }
 
 /* Compare what overlaps or touches `range`, from `*at` on, where the last comparison has ended. */
-static int compare(const struct space *space, const struct memmap_mm_layout *layout,
+static int compare(struct space *space, const struct memmap_mm_layout *layout,
 		   struct memmap_addr_range range, uint64_t *at, size_t *nr)
 {
 	struct memmap_kernel_vma found;
@@ -88,7 +114,7 @@ static int compare(const struct space *space, const struct memmap_mm_layout *lay
 				      found.range.start < layout->task_size;
 		if (!has && !is_there)
 			return 0;
-		if (has != is_there || !same_line(layout, &vma, &found))
+		if (has != is_there || !same_line(space, layout, &vma, &found))
 			return -EAGAIN;
 		++*nr;
 		*at = vma.range.end;

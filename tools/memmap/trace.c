@@ -688,6 +688,7 @@ static int trace_it(const struct trace_options *options)
 	trace.history = wants_history ? history_create(NULL, 0) : NULL;
 	limits_of_machine(&trace.machine);
 	trace.min_addr = memmap_kernel_min_addr();
+	trace.has_anon_names = memmap_kernel_has_anon_names();
 	trace.min_fixed_addr = memmap_sysctl("/proc/sys/vm/mmap_min_addr", 65536);
 	trace.legacy_layout = memmap_sysctl("/proc/sys/vm/legacy_va_layout", 0) != 0;
 	enum memmap_tracer_stage stage;

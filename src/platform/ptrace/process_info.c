@@ -19,7 +19,9 @@
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <memmap/arch.h>
@@ -357,6 +359,12 @@ uint64_t memmap_sysctl(const char *path, uint64_t otherwise)
  * ---- Pages ----
  */
 
+/* From linux/prctl.h of Linux 5.17. */
+#ifndef PR_SET_VMA
+#	define PR_SET_VMA           0x53564d41
+#	define PR_SET_VMA_ANON_NAME 0
+#endif
+
 /* From linux/fs.h of Linux 6.7, which the C library's headers may be older than. */
 struct scan_region {
 	uint64_t start, end, categories;
@@ -470,4 +478,33 @@ int memmap_kernel_huge_pages(void)
 	    strstr(buf, "[never]"))
 		return 0;
 	return strstr(buf, "[always]") ? 2 : 1;
+}
+
+bool memmap_kernel_has_anon_names(void)
+{
+	/* Names nothing at all, where there is such a call. */
+	return prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, 0, 0, NULL) == 0;
+}
+
+int memmap_process_read_string(pid_t tid, uint64_t addr, char *buf, size_t size)
+{
+	size_t length = 0;
+	while (length + 1 < size) {
+		/* Not beyond the page: the next one may not be there. */
+		const uint64_t at = addr + length;
+		size_t want = MEMMAP_PAGE_SIZE - (size_t)(at & MEMMAP_PAGE_MASK);
+		if (want > size - 1 - length)
+			want = size - 1 - length;
+		struct iovec local = {buf + length, want};
+		/* NOLINTNEXTLINE(performance-no-int-to-ptr): an address of the other process */
+		struct iovec remote = {(void *)(uintptr_t)at, want};
+		ssize_t n = process_vm_readv(tid, &local, 1, &remote, 1, 0);
+		if (n < 0)
+			return -errno;
+		if (memchr(buf + length, '\0', (size_t)n))
+			return 0;
+		length += (size_t)n;
+	}
+	buf[length] = '\0';
+	return 0;
 }

@@ -127,6 +127,17 @@ int memmap_has_anonymous_pages(int pagemap_fd, struct memmap_addr_range ar);
  */
 uint64_t memmap_kernel_min_addr(void);
 
+/** Does the kernel know names of anonymous memory (CONFIG_ANON_VMA_NAME)? */
+bool memmap_kernel_has_anon_names(void);
+
+/* A name of anonymous memory, with its terminating zero, is no longer than this. */
+#define MEMMAP_ANON_NAME_SIZE 80
+
+/**
+ * Read a string of a process into `buf`, cut to fit and terminated. Returns 0 or a negative errno.
+ */
+int memmap_process_read_string(pid_t tid, uint64_t addr, char *buf, size_t size);
+
 /**
  * Transparent huge pages of anonymous memory: 0 never, 1 where madvise(2) asked for them, 2 always.
  */
