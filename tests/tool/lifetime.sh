@@ -78,6 +78,13 @@ else
 	echo "not tested: this kernel runs no 32-bit system calls"
 fi
 
+# A program that wants to trace is told that it cannot, and the user is told of it.
+if command -v strace > /dev/null; then
+	"$MEMMAP" trace -r report.json -- strace -o strace.out true > out 2> err
+	grep -q '^memmap: process [0-9]* (strace.*) wants to trace or to be traced' err || fail "strace: $(cat err)"
+	grep -q '"refused_tracing": [1-9]' report.json || fail "strace is not in the report"
+fi
+
 # Tracing a tracer: the inner one is refused by the kernel, and says so.
 # (The leak sanitizer traces as well, and so cannot work in there.)
 status 125 "$MEMMAP" trace -q -- env ASAN_OPTIONS=detect_leaks=0 "$MEMMAP" trace -- /bin/true

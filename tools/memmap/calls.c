@@ -67,6 +67,7 @@ static const struct {
 	{SYS_io_destroy, "io_destroy", CALL_IO_DESTROY, {ADDRESS}},
 	{SYS_mbind, "mbind", CALL_MBIND, {ADDRESS, SIZE, INT, ADDRESS, INT, HEX}},
 	{SYS_ioctl, "ioctl", CALL_IOCTL, {INT, HEX, ADDRESS}},
+	{SYS_ptrace, "ptrace", CALL_PTRACE, {HEX, INT, ADDRESS, HEX}},
 	{UINT64_MAX, "other", CALL_OTHER, {HEX, HEX, HEX, HEX, HEX, HEX}},
 };
 

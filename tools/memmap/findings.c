@@ -46,6 +46,16 @@ void trace_difference(struct trace *trace, const struct thread *thread, const ch
 	free(difference.found);
 }
 
+void trace_refused_tracing(struct trace *trace, const struct thread *thread)
+{
+	const struct process *process = thread->process;
+	if (trace->counts.refused_tracing++ > 0 || trace->options->quiet)
+		return;
+	error_line("process %d (%s) wants to trace or to be traced, which a traced program cannot; "
+		   "it may do something else than alone, or wait for ever",
+		   (int)process->pid, process->command ? process->command : "?");
+}
+
 int exit_code_of(int wait_status)
 {
 	return WIFSIGNALED(wait_status) ? EXIT_SIGNAL_BASE + WTERMSIG(wait_status)

@@ -428,6 +428,7 @@ static enum mirror_mode make_call(struct trace *trace, struct thread *thread)
 	case CALL_SETRLIMIT:
 	case CALL_PRLIMIT64:
 	case CALL_PERSONALITY:
+	case CALL_PTRACE:
 		return MIRROR_NOTHING;
 	default:
 		return MIRROR_ADOPT;
@@ -461,7 +462,10 @@ void mirror_entry(struct trace *trace, struct thread *thread)
 void mirror_exit(struct trace *trace, struct thread *thread)
 {
 	if (thread->mode == MIRROR_NOTHING) {
-		limits_exit(trace, thread);
+		if (thread->id != CALL_PTRACE)
+			limits_exit(trace, thread);
+		else if (thread->call.result < 0)
+			trace_refused_tracing(trace, thread);
 		return;
 	}
 	if (thread->mode == MIRROR_ADOPT && thread->id == CALL_PRCTL)
@@ -530,6 +534,7 @@ void mirror_touched(const struct thread *thread, struct memmap_addr_range touche
 			touched[0] = HISTORY_EVERYWHERE;
 		break;
 	case CALL_MSYNC:
+	case CALL_PTRACE:
 		break;
 	case CALL_BRK: {
 		const uint64_t start = memmap_mm_get_layout(thread->process->space->mm).start_brk;

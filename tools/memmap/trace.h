@@ -49,6 +49,7 @@ struct trace_counts {
 	uint64_t boundaries_exact, boundaries_kernel_only;
 	uint64_t boundaries_unordered; /* only the model's, beside other threads: see check.c */
 	uint64_t differences;
+	uint64_t refused_tracing; /* attempts of programs to trace that failed */
 	uint64_t processes;
 };
 
@@ -96,6 +97,9 @@ void trace_difference(struct trace *trace, const struct thread *thread, const ch
 
 /** The trace cannot go on: say why, and kill the program. */
 void trace_fail(struct trace *trace, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** A thread could not trace, or be traced, since it is traced: tell, the first time, at once. */
+void trace_refused_tracing(struct trace *trace, const struct thread *thread);
 
 /** The exit status that stands for a wait status: N, or 128 + the signal. */
 int exit_code_of(int wait_status);

@@ -3,7 +3,7 @@
  * The seccomp filter: which calls stop.
  *
  * Those that change VMAs, those whose result depends on them, and those that change what decides
- * either (limits, personality). Where only some arguments matter, the filter looks at them, since a
+ * either (limits, personality). Attempts to trace stop too, since they fail. Where only some arguments matter, the filter looks at them, since a
  * stop costs ten times the call. Calls of a foreign ABI stop too: their numbers mean other things,
  * so nothing could be checked behind our back.
  *
@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -50,6 +51,9 @@ static const int calls[] = {
 /* Limits that the model needs. */
 static const unsigned int resources[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK};
 
+/* Requests of ptrace(2) that make a tracer: they fail, and whoever makes them should be told of. */
+static const unsigned int ptrace_requests[] = {PTRACE_TRACEME, PTRACE_ATTACH, PTRACE_SEIZE};
+
 /* What prctl(2) can do to VMAs. */
 static const unsigned int prctl_options[] = {PR_SET_VMA, PR_SET_MM, PR_SET_MEMORY_MERGE};
 
@@ -62,6 +66,9 @@ static int add_rules(scmp_filter_ctx filter)
 	for (size_t i = 0; i < sizeof(prctl_options) / sizeof(prctl_options[0]) && !err; i++)
 		err = seccomp_rule_add(filter, stop, SYS_prctl, 1,
 				       SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, prctl_options[i]));
+	for (size_t i = 0; i < sizeof(ptrace_requests) / sizeof(ptrace_requests[0]) && !err; i++)
+		err = seccomp_rule_add(filter, stop, SYS_ptrace, 1,
+				       SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, ptrace_requests[i]));
 	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]) && !err; i++) {
 		err = seccomp_rule_add(filter, stop, SYS_setrlimit, 1,
 				       SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, resources[i]));
@@ -172,6 +179,8 @@ bool memmap_seccomp_filter_stops(uint64_t number, const uint64_t args[6])
 	switch (number) {
 	case SYS_prctl:
 		return IS_ONE_OF(args[0], prctl_options);
+	case SYS_ptrace:
+		return IS_ONE_OF(args[0], ptrace_requests);
 	case SYS_setrlimit:
 		return IS_ONE_OF(args[0], resources);
 	case SYS_prlimit64:
