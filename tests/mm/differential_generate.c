@@ -514,7 +514,10 @@ static bool harmless(const struct generator *g, const struct step *step)
 		if ((args[2] == MADV_POPULATE_READ || args[2] == MADV_POPULATE_WRITE) &&
 		    (g->past_end || !g->locks) && !g->pages)
 			return false;
-		return !guarded(g, args[0], args[1]) && (args[2] != MADV_COLLAPSE || !g->pages);
+		/* What can be collapsed, or dropped from memory that is shared, is the kernel's to say. */
+		if (g->pages && (args[2] == MADV_COLLAPSE || args[2] == MADV_PAGEOUT))
+			return false;
+		return !guarded(g, args[0], args[1]);
 	case OP_MPROTECT:
 	case OP_MSEAL:
 		return !guarded(g, args[0], args[1]);

@@ -13,6 +13,7 @@
 
 #include <memmap/error.h>
 #include <memmap/mm_access.h>
+#include <memmap/platform_soft.h>
 
 #include "differential_pages.h"
 
@@ -26,6 +27,8 @@ struct guest {
 	struct memmap_address_space address_space;
 	struct memmap_mm *mm;
 	enum platform platform;
+	struct memmap_soft *soft;
+	struct memmap_soft_vcpu *vcpu;
 	struct mapped_page *pages; /* in address order */
 	size_t nr_pages, cap;
 };
@@ -116,6 +119,9 @@ struct guest *guest_create(enum platform platform)
 		abort();
 	guest->platform = platform;
 	guest->address_space.ops = &table_ops;
+	if (platform == PLATFORM_SOFT && (memmap_soft_create(NULL, &guest->soft) ||
+					  memmap_soft_vcpu_create(guest->soft, &guest->vcpu)))
+		abort();
 	return guest;
 }
 
@@ -123,22 +129,30 @@ void guest_destroy(struct guest *guest)
 {
 	if (!guest)
 		return;
+	memmap_soft_vcpu_release(guest->vcpu);
+	memmap_soft_release(guest->soft);
 	free(guest->pages);
 	free(guest);
 }
 
 struct memmap_address_space *guest_address_space(struct guest *guest)
 {
+	if (guest->soft)
+		return memmap_soft_address_space(guest->soft);
 	return guest->platform == PLATFORM_NONE ? NULL : &guest->address_space;
 }
 
 void guest_set_mm(struct guest *guest, struct memmap_mm *mm)
 {
 	guest->mm = mm;
+	if (guest->soft)
+		memmap_soft_set_faults(guest->soft, memmap_faults_of_mm(mm));
 }
 
 bool guest_verify(struct guest *guest)
 {
+	if (guest->soft)
+		return !memmap_soft_verify(guest->soft);
 	for (size_t i = 0; i < guest->nr_pages; i++) {
 		const struct mapped_page *page = &guest->pages[i];
 		const memmap_access any = MEMMAP_READ | MEMMAP_WRITE | MEMMAP_EXEC;
@@ -240,6 +254,59 @@ static int64_t access_from_outside(struct guest *guest, uint64_t address, memmap
 	return err ? fault_result(err, code) : 0;
 }
 
+static int soft_load(struct memmap_soft_vcpu *vcpu, uint64_t address, memmap_access at, void *buf,
+		     size_t len)
+{
+	size_t done;
+
+	switch (len) {
+	case 1:
+		return memmap_soft_load_at_u8(vcpu, address, at, buf);
+	case 2:
+		return memmap_soft_load_at_u16(vcpu, address, at, buf);
+	case 4:
+		return memmap_soft_load_at_u32(vcpu, address, at, buf);
+	case 8:
+		return memmap_soft_load_at_u64(vcpu, address, at, buf);
+	default:
+		return memmap_soft_read(vcpu, address, buf, len, &done);
+	}
+}
+
+static int soft_store(struct memmap_soft_vcpu *vcpu, uint64_t address, const void *buf, size_t len)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, buf, len);
+	switch (len) {
+	case 1:
+		return memmap_soft_store_u8(vcpu, address, (uint8_t)value);
+	case 2:
+		return memmap_soft_store_u16(vcpu, address, (uint16_t)value);
+	case 4:
+		return memmap_soft_store_u32(vcpu, address, (uint32_t)value);
+	default:
+		return memmap_soft_store_u64(vcpu, address, value);
+	}
+}
+
+static int64_t access_by_soft(struct guest *guest, uint64_t address, memmap_access at, void *buf,
+			      size_t len, bool write, uint64_t *faulted)
+{
+	struct memmap_guest_fault fault;
+	int err;
+
+	memmap_soft_enter(guest->vcpu);
+	err = write ? soft_store(guest->vcpu, address, buf, len)
+		    : soft_load(guest->vcpu, address, at, buf, len);
+	memmap_soft_leave(guest->vcpu);
+	if (!err)
+		return 0;
+	fault = memmap_soft_last_fault(guest->vcpu);
+	*faulted = fault.addr;
+	return fault_result(err, fault.code);
+}
+
 /*
  * One instruction's access, to one page or two. Nothing is written unless all can be. `*faulted` is
  * where it faulted.
@@ -253,6 +320,10 @@ static int64_t access_bytes(struct guest *guest, uint64_t address, memmap_access
 
 	if (guest->platform == PLATFORM_NONE)
 		return access_from_outside(guest, address, at, buf, len, write, faulted);
+	if (guest->platform == PLATFORM_SOFT) {
+		*faulted = 0;
+		return access_by_soft(guest, address, at, buf, len, write, faulted);
+	}
 	*faulted = address;
 	result = resolve(guest, address, at, &pages[0]);
 	if (!result && first < len) {
@@ -316,6 +387,40 @@ static struct outcome add_from_outside(struct guest *guest, const uint64_t *a)
 		   : (struct outcome){(int64_t)old, 0};
 }
 
+static uint64_t add_at(void *host, uint64_t width, uint64_t value)
+{
+	switch (width) {
+	case 1:
+		return __atomic_fetch_add((uint8_t *)host, (uint8_t)value, __ATOMIC_SEQ_CST);
+	case 2:
+		return __atomic_fetch_add((uint16_t *)host, (uint16_t)value, __ATOMIC_SEQ_CST);
+	case 4:
+		return __atomic_fetch_add((uint32_t *)host, (uint32_t)value, __ATOMIC_SEQ_CST);
+	default:
+		return __atomic_fetch_add((uint64_t *)host, value, __ATOMIC_SEQ_CST);
+	}
+}
+
+static struct outcome add_by_soft(struct guest *guest, const uint64_t *a)
+{
+	struct memmap_guest_fault fault;
+	struct outcome outcome = {0};
+	size_t length = a[1];
+	void *host;
+	int err;
+
+	memmap_soft_enter(guest->vcpu);
+	err = memmap_soft_translate(guest->vcpu, a[0], MEMMAP_WRITE, &host, &length);
+	if (!err)
+		outcome.result = (int64_t)add_at(host, a[1], a[2]);
+	memmap_soft_leave(guest->vcpu);
+	if (err) {
+		fault = memmap_soft_last_fault(guest->vcpu);
+		outcome = (struct outcome){fault_result(err, fault.code), fault.addr};
+	}
+	return outcome;
+}
+
 struct outcome guest_touch(struct guest *guest, const struct step *step)
 {
 	const uint64_t *a = step->args;
@@ -336,6 +441,8 @@ struct outcome guest_touch(struct guest *guest, const struct step *step)
 	case OP_ADD: /* its first access is a write */
 		if (guest->platform == PLATFORM_NONE)
 			return add_from_outside(guest, a);
+		if (guest->platform == PLATFORM_SOFT)
+			return add_by_soft(guest, a);
 		outcome.result =
 			access_bytes(guest, a[0], MEMMAP_WRITE, &old, a[1], false, &outcome.detail);
 		value += old;
