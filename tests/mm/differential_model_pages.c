@@ -269,16 +269,16 @@ static int64_t process_vm(struct model *model, const struct step *step)
 		       : memmap_mm_sys_process_vm_writev(here, &local, 1, there, &remote, 1, 0);
 }
 
-/* Is the page one of a regular file? Which of those are in memory is the system's own affair. */
-static bool is_regular(const struct model *model, struct memmap_mm *mm, uint64_t page)
+/* Is the page one of a host file? Which of those are in memory is the system's own affair. */
+static bool is_of_host(const struct model *model, struct memmap_mm *mm, uint64_t page)
 {
 	struct memmap_vma vma;
 
-	if (!memmap_mm_find_vma(mm, page, &vma) || vma.range.start > page)
+	if (!memmap_mm_find_vma(mm, page, &vma) || vma.range.start > page || !vma.mappable)
 		return false;
-	for (int i = 0; i < FILE_MEM; i++)
-		if (vma.mappable && vma.mappable == model->open[i].mappable)
-			return true;
+	for (const struct inode *inode = model->inodes; inode; inode = inode->next)
+		if (vma.mappable == inode->real)
+			return inode->on_host;
 	return false;
 }
 
@@ -292,7 +292,7 @@ static int64_t mincore_step(const struct model *model, const struct step *step, 
 	if (result)
 		return result;
 	for (uint64_t i = 0; i < pages && pages <= EXECUTOR_MINCORE_BITS; i++)
-		if (is_regular(model, mm, a[0] + i * PAGE))
+		if (is_of_host(model, mm, a[0] + i * PAGE))
 			vec[i] = (from_kernel >> i) & 1;
 	return executor_mincore_result(vec, pages);
 }

@@ -6,13 +6,19 @@
  * file, the offset and the permissions that it was mapped with. A touch goes through
  * memmap_file_map_internal(). It holds no references, so that a page which the address space has
  * let go too early reads as something else.
+ *
+ * The platform inproc has the arena alone, of one guest at a time: elsewhere this process has things
+ * of its own. There the processor itself touches memory.
  */
 #include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <memmap/error.h>
 #include <memmap/mm_access.h>
+#include <memmap/platform_inproc.h>
 #include <memmap/platform_soft.h>
 
 #include "differential_pages.h"
@@ -29,7 +35,8 @@ struct guest {
 	enum platform platform;
 	struct memmap_soft *soft;
 	struct memmap_soft_vcpu *vcpu;
-	struct mapped_page *pages; /* in address order */
+	struct memmap_inproc *inproc; /* for the arena; the rest is in the table */
+	struct mapped_page *pages;    /* in address order */
 	size_t nr_pages, cap;
 };
 
@@ -111,6 +118,104 @@ static const struct memmap_address_space_ops table_ops = {
 	.protect = table_protect,
 };
 
+/* ---- The platform inproc, in the arena ---- */
+
+/* As much of the arena's surroundings as the reserved region has. */
+#define REGION_BYTES (UINT64_C(64) << 20)
+
+static bool in_region(const struct guest *guest, uint64_t address, uint64_t len)
+{
+	return guest->inproc && address >= ARENA && address + len <= ARENA + REGION_BYTES;
+}
+
+/* The part of a range that lies in the region; it may be empty. */
+static struct memmap_addr_range region_part(struct memmap_addr_range ar)
+{
+	const struct memmap_addr_range region = {ARENA, ARENA + REGION_BYTES};
+
+	return memmap_addr_range_intersect(ar, region);
+}
+
+static void hybrid_unmap(struct memmap_address_space *as, struct memmap_addr_range ar)
+{
+	const struct memmap_addr_range part = region_part(ar);
+
+	table_unmap(as, ar);
+	if (part.start < part.end)
+		memmap_address_space_unmap(memmap_inproc_address_space(guest_of(as)->inproc), part);
+}
+
+static void hybrid_protect(struct memmap_address_space *as, struct memmap_addr_range ar,
+			   memmap_access at)
+{
+	const struct memmap_addr_range part = region_part(ar);
+
+	table_protect(as, ar, at);
+	if (part.start < part.end)
+		memmap_address_space_protect(memmap_inproc_address_space(guest_of(as)->inproc),
+					     part, at);
+}
+
+static int hybrid_map_file(struct memmap_address_space *as, uint64_t addr, struct memmap_file *file,
+			   struct memmap_file_range fr, memmap_access at, bool precommit)
+{
+	const uint64_t end = addr + (fr.end - fr.start);
+	const uint64_t edges[] = {addr, ARENA, ARENA + REGION_BYTES, end};
+	int err = 0;
+
+	/* What lies below the region, in it, and above. */
+	for (int i = 0; i < 3 && !err; i++) {
+		const uint64_t from = edges[i] > addr ? edges[i] : addr;
+		const uint64_t to = edges[i + 1] < end ? edges[i + 1] : end;
+		const struct memmap_file_range part = {fr.start + (from - addr),
+						       fr.start + (to - addr)};
+
+		if (from >= to)
+			continue;
+		err = i == 1 ? memmap_address_space_map_file(
+				       memmap_inproc_address_space(guest_of(as)->inproc), from,
+				       file, part, at, precommit)
+			     : table_map_file(as, from, file, part, at, precommit);
+	}
+	return err;
+}
+
+static const struct memmap_address_space_ops hybrid_ops = {
+	.map_file = hybrid_map_file,
+	.unmap = hybrid_unmap,
+	.protect = hybrid_protect,
+};
+
+/* Where a touch of the region goes on after a fault, and which one it was. */
+static sigjmp_buf after_fault;
+static volatile bool touching;
+static struct memmap_guest_fault last_fault;
+
+static bool on_fault(void *context, const struct memmap_guest_fault *fault, void *ucontext)
+{
+	(void)context, (void)ucontext;
+	if (!touching)
+		return false;
+	last_fault = *fault;
+	siglongjmp(after_fault, 1);
+}
+
+/* There is one region at that address: only one guest has it, the others do with the table. */
+static void try_region(struct guest *guest)
+{
+	const struct memmap_inproc_options options = {
+		.addr = ARENA,
+		.length = REGION_BYTES,
+		.on_fault = on_fault,
+	};
+	const int err = memmap_inproc_create(&options, &guest->inproc);
+
+	if (!err)
+		guest->address_space.ops = &hybrid_ops;
+	else if (err != -EEXIST)
+		fprintf(stderr, "differential: memmap_inproc_create: %s\n", strerror(-err));
+}
+
 struct guest *guest_create(enum platform platform)
 {
 	struct guest *guest = calloc(1, sizeof(*guest));
@@ -122,6 +227,8 @@ struct guest *guest_create(enum platform platform)
 	if (platform == PLATFORM_SOFT && (memmap_soft_create(NULL, &guest->soft) ||
 					  memmap_soft_vcpu_create(guest->soft, &guest->vcpu)))
 		abort();
+	if (platform == PLATFORM_INPROC)
+		try_region(guest);
 	return guest;
 }
 
@@ -131,6 +238,7 @@ void guest_destroy(struct guest *guest)
 		return;
 	memmap_soft_vcpu_release(guest->vcpu);
 	memmap_soft_release(guest->soft);
+	memmap_inproc_release(guest->inproc);
 	free(guest->pages);
 	free(guest);
 }
@@ -147,12 +255,16 @@ void guest_set_mm(struct guest *guest, struct memmap_mm *mm)
 	guest->mm = mm;
 	if (guest->soft)
 		memmap_soft_set_faults(guest->soft, memmap_faults_of_mm(mm));
+	if (guest->inproc)
+		memmap_inproc_set_faults(guest->inproc, memmap_faults_of_mm(mm));
 }
 
 bool guest_verify(struct guest *guest)
 {
 	if (guest->soft)
 		return !memmap_soft_verify(guest->soft);
+	if (guest->inproc && memmap_inproc_verify(guest->inproc))
+		return false;
 	for (size_t i = 0; i < guest->nr_pages; i++) {
 		const struct mapped_page *page = &guest->pages[i];
 		const memmap_access any = MEMMAP_READ | MEMMAP_WRITE | MEMMAP_EXEC;
@@ -307,6 +419,77 @@ static int64_t access_by_soft(struct guest *guest, uint64_t address, memmap_acce
 	return fault_result(err, fault.code);
 }
 
+/* The processor's own access, of 1, 2, 4 or 8 bytes wherever they are; sanitizers see none of it. */
+static void touch_host(uint64_t address, memmap_access at, void *buf, size_t len, bool write)
+{
+	uint64_t value = 0;
+
+	if (write)
+		memcpy(&value, buf, len);
+	if (at == MEMMAP_EXEC) {             /* a "ret" is there, and uses no stack below ours */
+		((void (*)(void))address)(); /* NOLINT(performance-no-int-to-ptr) */
+	} else if (at == MEMMAP_WRITE && !write) { /* a load that demands to be able to store */
+		__asm__ volatile("lock orb $0, (%0)" : : "r"(address) : "memory", "cc");
+		__asm__ volatile("movq (%1), %0" : "=r"(value) : "r"(address) : "memory");
+	} else if (write) {
+		switch (len) {
+		case 1:
+			__asm__ volatile("movb %b0, (%1)" : : "q"(value), "r"(address) : "memory");
+			break;
+		case 2:
+			__asm__ volatile("movw %w0, (%1)" : : "r"(value), "r"(address) : "memory");
+			break;
+		case 4:
+			__asm__ volatile("movl %k0, (%1)" : : "r"(value), "r"(address) : "memory");
+			break;
+		default:
+			__asm__ volatile("movq %0, (%1)" : : "r"(value), "r"(address) : "memory");
+			break;
+		}
+	} else {
+		switch (len) {
+		case 1:
+			__asm__ volatile("movzbl (%1), %k0"
+					 : "=r"(value)
+					 : "r"(address)
+					 : "memory");
+			break;
+		case 2:
+			__asm__ volatile("movzwl (%1), %k0"
+					 : "=r"(value)
+					 : "r"(address)
+					 : "memory");
+			break;
+		case 4:
+			__asm__ volatile("movl (%1), %k0" : "=r"(value) : "r"(address) : "memory");
+			break;
+		default:
+			__asm__ volatile("movq (%1), %0" : "=r"(value) : "r"(address) : "memory");
+			break;
+		}
+	}
+	if (!write)
+		memcpy(buf, &value, len);
+}
+
+static int64_t access_in_region(uint64_t address, memmap_access at, void *buf, size_t len,
+				bool write, uint64_t *faulted)
+{
+	*faulted = 0;
+	if (sigsetjmp(after_fault, 1)) {
+		touching = false;
+		*faulted = last_fault.addr;
+		return fault_result(last_fault.error, last_fault.code);
+	}
+	touching = true;
+	if (len <= 8)
+		touch_host(address, at, buf, len, write);
+	for (size_t i = 0; i < len && len > 8; i += 8)
+		touch_host(address + i, at, (char *)buf + i, 8, write);
+	touching = false;
+	return 0;
+}
+
 /*
  * One instruction's access, to one page or two. Nothing is written unless all can be. `*faulted` is
  * where it faulted.
@@ -320,6 +503,8 @@ static int64_t access_bytes(struct guest *guest, uint64_t address, memmap_access
 
 	if (guest->platform == PLATFORM_NONE)
 		return access_from_outside(guest, address, at, buf, len, write, faulted);
+	if (in_region(guest, address, len))
+		return access_in_region(address, at, buf, len, write, faulted);
 	if (guest->platform == PLATFORM_SOFT) {
 		*faulted = 0;
 		return access_by_soft(guest, address, at, buf, len, write, faulted);
