@@ -34,6 +34,9 @@ uint64_t bench_random(uint64_t *state);
 void bench_die(const char *what) __attribute__((noreturn));
 void bench_check(bool good, const char *what);
 
+/* Measure in a child process, which has an address space of its own. */
+double bench_in_child(double (*measure)(const struct row *row), const struct row *row);
+
 /* ---- vmas.c: mapping and unmapping among many VMAs ---- */
 
 double pairs_ours(const struct row *row);

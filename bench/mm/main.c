@@ -17,7 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bench_mm.h"
 
@@ -33,6 +35,11 @@ static const struct row rows[] = {
 	 1000, false},
 	{"pairs", "in their midst, among 100,000", "a pair", pairs_fixed_ours, pairs_fixed_kernel,
 	 100000, false},
+	{"pages", "fork 16 MiB", "a fork", fork_ours, fork_kernel, 4096, false},
+	{"pages", "fork 1 GiB", "a fork", fork_ours, fork_kernel, 262144, false},
+	{"pages", "fork 1 GiB, then write it all", "a page", copy_ours, copy_kernel, 262144, false},
+	{"pages", "two threads fork 16 MiB and write 64 pages", "a fork", storm_ours, storm_kernel,
+	 0, true},
 };
 #define NR_ROWS (sizeof(rows) / sizeof(*rows))
 
@@ -78,6 +85,27 @@ struct clocks clocks_now(void)
 		       (double)(children.ru_utime.tv_usec + children.ru_stime.tv_usec) * 1e3,
 		.wall = nanoseconds(CLOCK_MONOTONIC),
 	};
+}
+
+double bench_in_child(double (*measure)(const struct row *row), const struct row *row)
+{
+	double ns = 0;
+	int ends[2], status;
+	pid_t pid;
+
+	bench_check(!pipe(ends), "pipe");
+	fflush(stdout);
+	pid = fork();
+	bench_check(pid >= 0, "fork");
+	if (pid == 0) {
+		ns = measure(row);
+		_exit(write(ends[1], &ns, sizeof(ns)) != (ssize_t)sizeof(ns));
+	}
+	close(ends[1]);
+	bench_check(read(ends[0], &ns, sizeof(ns)) == (ssize_t)sizeof(ns), "the child's answer");
+	close(ends[0]);
+	bench_check(waitpid(pid, &status, 0) == pid && !status, "the child");
+	return ns;
 }
 
 static int compare_doubles(const void *a, const void *b)

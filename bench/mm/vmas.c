@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "bench_mm.h"
 
@@ -128,32 +126,22 @@ static double measure_kernel(const struct row *row, bool fixed)
 	return (clocks_now().cpu - start) / NR_PAIRS;
 }
 
-static double in_child(const struct row *row, bool fixed)
+static double measure_chosen(const struct row *row)
 {
-	double ns = 0;
-	int ends[2], status;
-	pid_t pid;
+	return measure_kernel(row, false);
+}
 
-	bench_check(!pipe(ends), "pipe");
-	pid = fork();
-	bench_check(pid >= 0, "fork");
-	if (pid == 0) {
-		ns = measure_kernel(row, fixed);
-		_exit(write(ends[1], &ns, sizeof(ns)) != (ssize_t)sizeof(ns));
-	}
-	close(ends[1]);
-	bench_check(read(ends[0], &ns, sizeof(ns)) == (ssize_t)sizeof(ns), "the child's answer");
-	close(ends[0]);
-	bench_check(waitpid(pid, &status, 0) == pid && !status, "the child");
-	return ns;
+static double measure_fixed(const struct row *row)
+{
+	return measure_kernel(row, true);
 }
 
 double pairs_kernel(const struct row *row)
 {
-	return in_child(row, false);
+	return bench_in_child(measure_chosen, row);
 }
 
 double pairs_fixed_kernel(const struct row *row)
 {
-	return in_child(row, true);
+	return bench_in_child(measure_fixed, row);
 }
