@@ -36,7 +36,7 @@ MEMMAP_API int memmap_bus_error_unwrap(int err);
  *
  * Returns:     a constant string for 0, every negative errno ("Input/output error") and every bus
  *              error ("BusError: Input/output error"); for other values "Unknown error". Never
- * NULL, never to be freed, safe from any thread
+ *              NULL, never to be freed, safe from any thread
  */
 MEMMAP_API const char *memmap_strerror(int err);
 

@@ -199,7 +199,7 @@ typedef struct memmap_mappings_of_range memmap_mapping_value;
  * - A value given to the set must be the caller's own. memmap_mapping_iterator_set_value() and
  *   assigning also accept the value of a segment of the same set.
  * - memmap_mapping_set_reserve() makes room in the tree. Parting a value may need memory of its
- * own, unless all values came to be by memmap_mapping_set_add_mapping().
+ *   own, unless all values came to be by memmap_mapping_set_add_mapping().
  * - Where segments were given other values or ranges than memmap_mapping_set_add_mapping() would
  *   give them, two segments that could merge stay two when there is no memory for the merged value.
  */

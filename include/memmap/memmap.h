@@ -50,7 +50,8 @@ MEMMAP_BEGIN_DECLS
 struct memmap_context {
 	/* The memory cgroup that pages allocated on the way are charged to. */
 	uint32_t mem_cg_id;
-	/* Set through memmap_context_cancel(): long operations stop with -EINTR when they see it.
+	/*
+	 * Set through memmap_context_cancel(): long operations stop with -EINTR when they see it.
 	 */
 	bool cancelled;
 	/* The program's own. */

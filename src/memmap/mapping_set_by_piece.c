@@ -59,7 +59,8 @@ static int piecewise_part_range(struct piecewise *c, struct memmap_mappable_rang
 	return 0;
 }
 
-/* Part, beside the set, what the edges of the range part. On failure all is for piecewise_abort().
+/*
+ * Part, beside the set, what the edges of the range part. On failure all is for piecewise_abort().
  */
 static int piecewise_part(struct piecewise *c)
 {

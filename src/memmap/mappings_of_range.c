@@ -452,7 +452,8 @@ int mappings_part(struct memmap_mappable_range r, mappings *v, uint64_t at, mapp
 		out1->in.view.nr_ends = out2->in.view.nr_begins = 0;
 		return 0;
 	}
-	/* The segment has been moved so that a view cannot show what comes of it, or it is no view.
+	/*
+	 * The segment has been moved so that a view cannot show what comes of it, or it is no view.
 	 */
 	int err = mappings_parted(r, &whole, at, out1, out2);
 	if (err)

@@ -48,9 +48,9 @@
 #define VM_LOCKED_MASK  (MEMMAP_VM_LOCKED | MEMMAP_VM_LOCKONFAULT)
 /* Never merged. */
 #define VM_SPECIAL (MEMMAP_VM_IO | MEMMAP_VM_DONTEXPAND | MEMMAP_VM_PFNMAP | MEMMAP_VM_MIXEDMAP)
-/* Never locked: asking for it does nothing. */
 /* Keeps no neighbours apart; what they merge into has it if one of them had. */
-#define VM_STICKY       MEMMAP_VM_MAYBE_GUARD
+#define VM_STICKY MEMMAP_VM_MAYBE_GUARD
+/* Never locked: asking for it does nothing. */
 #define VM_NEVER_LOCKED (VM_SPECIAL | MEMMAP_VM_HUGETLB | MEMMAP_VM_DROPPABLE)
 
 /*
@@ -229,7 +229,8 @@ int mm_replace(struct memmap_mm *mm, struct memmap_addr_range ar, const struct m
  * ---- Names that were given by copy (names.c) ----
  */
 
-/* A copy of `text` that lives as long as the address space, one for equal texts; NULL: no memory.
+/*
+ * A copy of `text` that lives as long as the address space, one for equal texts; NULL: no memory.
  */
 const char *mm_intern_name(struct memmap_mm *mm, const char *text);
 
@@ -282,7 +283,8 @@ bool anon_name_equal(const struct anon_name *a, const struct anon_name *b);
 /* Has the VMA an anon_vma? Asks the hook when that is not known yet. */
 bool vma_has_anon(struct memmap_mm *mm, struct vma_iterator it);
 
-/* The VMA gets its first anonymous page now, if it has none: a neighbour's anon_vma, or a new one.
+/*
+ * The VMA gets its first anonymous page now, if it has none: a neighbour's anon_vma, or a new one.
  */
 void vma_make_anon(struct memmap_mm *mm, struct vma_iterator it);
 
@@ -349,7 +351,8 @@ bool mm_may_account(const struct memmap_mm *mm, uint64_t pages);
 /* May anything be locked at all? Linux's can_do_mlock(). */
 bool mm_may_lock(const struct memmap_mm *mm);
 
-/* Does RLIMIT_MEMLOCK permit `length` more bytes of a VMA with `flags`? Linux's mlock_future_ok().
+/*
+ * Does RLIMIT_MEMLOCK permit `length` more bytes of a VMA with `flags`? Linux's mlock_future_ok().
  */
 bool mm_may_lock_more(const struct memmap_mm *mm, uint64_t flags, uint64_t length);
 
@@ -373,8 +376,7 @@ struct mm_placement {
 	uint64_t offset;    /* into the file, in bytes; 0 for anonymous memory */
 	uint64_t map_flags; /* MAP_FIXED, MAP_32BIT, MAP_ABOVE4G */
 	bool file;          /* a file is mapped, or shared anonymous memory */
-	bool huge_aligned;  /* a file whose system sees to huge pages: memmap_mmap_file.huge_aligned
-			     */
+	bool huge_aligned;  /* as in struct memmap_mmap_file: huge pages shall fit */
 };
 
 /* What an existing VMA at `it` would ask for if it were placed anew, as mremap(2) does. */
@@ -455,7 +457,8 @@ int mm_modify_anon_name(struct memmap_mm *mm, struct vma_iterator it, struct mem
  * ---- Telling Mappables (vma.c) ----
  */
 
-/* add_mapping() of `range`, a VMA `v` (whose offset is that of range.start); 0 without a Mappable.
+/*
+ * add_mapping() of `range`, a VMA `v` (whose offset is that of range.start); 0 without a Mappable.
  */
 int mm_mapping_add(struct memmap_mm *mm, struct memmap_addr_range range, const struct vma *v);
 
@@ -502,7 +505,8 @@ int mm_unmap(struct memmap_mm *mm, struct memmap_addr_range range);
  * ---- Stacks (stack.c) ----
  */
 
-/* Let the VMA at `it`, which grows down, begin at the page of `addr`. Linux's expand_downwards().
+/*
+ * Let the VMA at `it`, which grows down, begin at the page of `addr`. Linux's expand_downwards().
  */
 int mm_expand_down(struct memmap_mm *mm, struct vma_iterator it, uint64_t addr);
 

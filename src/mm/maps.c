@@ -58,7 +58,8 @@ static uint64_t hex_digits(uint32_t x)
 	return htobe64(v + '0' * each + letters * ('a' - '0' - 10));
 }
 
-/* At least `width` digits. Returns the end, behind which there is room for 16 more: all is written.
+/*
+ * At least `width` digits. Returns the end, behind which there is room for 16 more: all is written.
  */
 static char *put_hex(char *p, uint64_t x, unsigned width)
 {
@@ -146,7 +147,8 @@ static const char *plain_name(const struct memmap_mm *mm, const struct memmap_vm
 	return v->anon_name;
 }
 
-/* Newlines in the `length` bytes at `p` become \012, for which there is room. Returns the length.
+/*
+ * Newlines in the `length` bytes at `p` become \012, for which there is room. Returns the length.
  */
 static size_t escape_newlines(char *p, size_t length)
 {

@@ -217,7 +217,8 @@ static void describe_move(struct memmap_mm *mm, struct vma_iterator it, const st
 
 	m->value = *vma_iterator_value_ptr(it);
 	m->value.offset = vma_offset_at(it, r->addr);
-	/* Without pages nothing ties it to where it was, and it merges more easily where it goes.
+	/*
+	 * Without pages nothing ties it to where it was, and it merges more easily where it goes.
 	 */
 	if (vma_is_anonymous(&m->value) && !has_anon)
 		m->value.offset = r->new_addr;

@@ -69,7 +69,8 @@ void mm_unmap_split(struct memmap_mm *mm, const struct mm_unmap *unmap)
  * ---- Telling ----
  */
 
-/* VMAs side by side that map one Mappable side by side; `value` is the first one's, from there on.
+/*
+ * VMAs side by side that map one Mappable side by side; `value` is the first one's, from there on.
  */
 struct run {
 	struct memmap_addr_range range;
@@ -118,7 +119,8 @@ enum { PASS_EDGES, PASS_INSIDE, NR_PASSES };
 
 static void remove_range(struct memmap_mm *mm, struct memmap_addr_range range);
 
-/* Tell again of the runs that were told of in the first `pass` passes, and in that one below `end`.
+/*
+ * Tell again of the runs that were told of in the first `pass` passes, and in that one below `end`.
  */
 static void put_back(struct memmap_mm *mm, struct memmap_addr_range range, int pass, uint64_t end)
 {

@@ -152,7 +152,8 @@ static int place_down(const struct memmap_mm *mm, const struct mm_placement *p, 
 	uint64_t low = p->map_flags & MAP_ABOVE4G ? UINT64_C(1) << 32 : MEMMAP_PAGE_SIZE;
 	if (search_down(mm, low, l->mmap_base, p->length, addr))
 		return 0;
-	/* A large stack limit can leave too little below mmap_base: better anywhere than nowhere.
+	/*
+	 * A large stack limit can leave too little below mmap_base: better anywhere than nowhere.
 	 */
 	return place_up(mm, p, addr);
 }

@@ -178,7 +178,8 @@ static void inherit(struct vma *target, const struct vma *from)
 	}
 }
 
-/* Take a VMA whose place a neighbour takes over out of the set; its pages have been counted away.
+/*
+ * Take a VMA whose place a neighbour takes over out of the set; its pages have been counted away.
  */
 static struct vma_gap_iterator swallow(struct memmap_mm *mm, struct vma_iterator it)
 {

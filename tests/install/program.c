@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A user's C program: an interval map of its own, and the reverse map. Exit status 0: as expected.
+/*
+ * A user's C program: an interval map of its own, and the reverse map. Exit status 0: as expected.
  */
 #include <memmap/arch.h>
 #include <memmap/mapping_set.h>

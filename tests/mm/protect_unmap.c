@@ -292,7 +292,8 @@ static void test_brk_joins(void **state)
 	assert_vmas(mm, "3ffff000-40000000 rw-p\n"
 			"40000000-40001000 r--p\n"
 			"40001000-40003000 rw-p\n");
-	/* A hole where the heap was: shrinking over it does what there is, and if nothing, fails.
+	/*
+	 * A hole where the heap was: shrinking over it does what there is, and if nothing, fails.
 	 */
 	assert_int_equal(memmap_mm_sys_munmap(mm, 0x40001000, 2 * K), 0);
 	assert_int_equal(memmap_mm_sys_brk(mm, 0x40002000), 0x40003000);

@@ -312,7 +312,8 @@ SEGMENT_PUBLIC int SEGMENT_(set_split_at)(SEGMENT_SET *s, SEGMENT_KEY at);
 SEGMENT_PUBLIC int SEGMENT_(set_split_before)(SEGMENT_SET *s, SEGMENT_ITERATOR seg,
 					      SEGMENT_KEY start, SEGMENT_ITERATOR *out);
 
-/** See that a segment does not end after `end`: like set_split_before(), `*out` the part up to it.
+/**
+ * See that a segment does not end after `end`: like set_split_before(), `*out` the part up to it.
  */
 SEGMENT_PUBLIC int SEGMENT_(set_split_after)(SEGMENT_SET *s, SEGMENT_ITERATOR seg, SEGMENT_KEY end,
 					     SEGMENT_ITERATOR *out);
@@ -532,7 +533,8 @@ SEGMENT_PUBLIC SEGMENT_GAP_ITERATOR SEGMENT_(gap_iterator_prev_gap)(SEGMENT_GAP_
 /** The gap after, which may be empty; terminal when this is the last. */
 SEGMENT_PUBLIC SEGMENT_GAP_ITERATOR SEGMENT_(gap_iterator_next_gap)(SEGMENT_GAP_ITERATOR gap);
 
-/* ---- Large gaps, when SEGMENT_TRACK_GAPS is 1. With a `min_size` of 0 every gap is large enough.
+/*
+ * ---- Large gaps, when SEGMENT_TRACK_GAPS is 1. With a `min_size` of 0 every gap is large enough.
  */
 
 #if SEGMENT_TRACK_GAPS

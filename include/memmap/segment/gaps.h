@@ -36,7 +36,8 @@ SEGMENT_PRIVATE SEGMENT_GAP_ITERATOR SEGMENT_(leaf_gap_from)(const SEGMENT_NODE 
 	return SEGMENT_(gap_iterator_at)(NULL, 0);
 }
 
-/* The highest large gap before segment `index` - 1 of `leaf` or lower, in that leaf; or terminal.
+/*
+ * The highest large gap before segment `index` - 1 of `leaf` or lower, in that leaf; or terminal.
  */
 SEGMENT_PRIVATE SEGMENT_GAP_ITERATOR SEGMENT_(leaf_gap_below)(const SEGMENT_NODE *node,
 							      size_t index, SEGMENT_KEY min_size)

@@ -32,29 +32,28 @@ SEGMENT_RARE void SEGMENT_(text_add_node)(struct SEGMENT_(text) * text, const SE
 	for (size_t i = 0; i < node->count; i++) {
 		if (level > 0) {
 			const SEGMENT_NODE *child = SEGMENT_(node_inner)(node)->children[i];
-			SEGMENT_(text_add)
-			(text, "%*s- %3zu: %s of %u", indent, "", i, level > 1 ? "node" : "leaf",
-			 child->count);
+			SEGMENT_TEXT_ADD(text, "%*s- %3zu: %s of %u", indent, "", i,
+					 level > 1 ? "node" : "leaf", child->count);
 #if SEGMENT_TRACK_GAPS
-			SEGMENT_(text_add)
-			(text, ", largest gap 0x%" PRIx64, (uint64_t)child->max_gap);
+			SEGMENT_TEXT_ADD(text, ", largest gap 0x%" PRIx64,
+					 (uint64_t)child->max_gap);
 #endif
-			SEGMENT_(text_add)(text, "\n");
+			SEGMENT_TEXT_ADD(text, "\n");
 			SEGMENT_(text_add_node)(text, child, level - 1, depth + 1);
 			continue;
 		}
 		char range[MEMMAP_RANGE_FORMAT_SIZE];
 		SEGMENT_ITERATOR seg = SEGMENT_(iterator_at)(node, i);
-		SEGMENT_(text_add)
-		(text, "%*s- %3zu: %s", indent, "", i,
-		 SEGMENT_RANGE_(format)(SEGMENT_(iterator_range)(seg), range, sizeof(range)));
+		SEGMENT_TEXT_ADD(text, "%*s- %3zu: %s", indent, "", i,
+				 SEGMENT_RANGE_(format)(SEGMENT_(iterator_range)(seg), range,
+							sizeof(range)));
 #ifdef SEGMENT_FORMAT_VALUE
 		char value[256];
-		SEGMENT_(text_add)
-		(text, " => %s",
-		 SEGMENT_FORMAT_VALUE(SEGMENT_(iterator_value_ptr)(seg), value, sizeof(value)));
+		SEGMENT_TEXT_ADD(text, " => %s",
+				 SEGMENT_FORMAT_VALUE(SEGMENT_(iterator_value_ptr)(seg), value,
+						      sizeof(value)));
 #endif
-		SEGMENT_(text_add)(text, "\n");
+		SEGMENT_TEXT_ADD(text, "\n");
 	}
 }
 
@@ -101,30 +100,27 @@ SEGMENT_RARE void SEGMENT_(walk_leaf)(struct SEGMENT_(walk) * walk, const SEGMEN
 #if SEGMENT_TRACK_GAPS
 	SEGMENT_KEY largest = 0;
 #endif
-	SEGMENT_(walk_expect)
-	(walk, node->count >= 1 && node->count <= SEGMENT_LEAF_CAPACITY,
-	 "a leaf holds none or more than it can");
-	SEGMENT_(walk_expect)
-	(walk, node->count >= SEGMENT_LEAF_MIN || !node->parent || !node->next,
-	 "a leaf holds too few");
-	SEGMENT_(walk_expect)(walk, node->prev == walk->last_leaf, "a leaf's prev is wrong");
-	SEGMENT_(walk_expect)
-	(walk, (walk->last_leaf ? walk->last_leaf->next : walk->set->edge.next) == node,
-	 "a leaf's next, or the set's first leaf, is wrong");
+	SEGMENT_EXPECT(walk, node->count >= 1 && node->count <= SEGMENT_LEAF_CAPACITY,
+		       "a leaf holds none or more than it can");
+	SEGMENT_EXPECT(walk, node->count >= SEGMENT_LEAF_MIN || !node->parent || !node->next,
+		       "a leaf holds too few");
+	SEGMENT_EXPECT(walk, node->prev == walk->last_leaf, "a leaf's prev is wrong");
+	SEGMENT_EXPECT(walk,
+		       (walk->last_leaf ? walk->last_leaf->next : walk->set->edge.next) == node,
+		       "a leaf's next, or the set's first leaf, is wrong");
 	if (walk->broken)
 		return;
 	for (size_t i = 0; i < SEGMENT_LEAF_CAPACITY; i++) {
 		if (i >= node->count) {
-			SEGMENT_(walk_expect)
-			(walk,
-			 leaf->ends[i] == SEGMENT_LAST_KEY && leaf->starts[i] == SEGMENT_LAST_KEY,
-			 "a leaf's padding is wrong");
+			SEGMENT_EXPECT(walk,
+				       leaf->ends[i] == SEGMENT_LAST_KEY &&
+					       leaf->starts[i] == SEGMENT_LAST_KEY,
+				       "a leaf's padding is wrong");
 			continue;
 		}
-		SEGMENT_(walk_expect)
-		(walk, leaf->starts[i] >= walk->last_end,
-		 "a segment overlaps the one before, or starts too low");
-		SEGMENT_(walk_expect)(walk, leaf->starts[i] < leaf->ends[i], "a segment is empty");
+		SEGMENT_EXPECT(walk, leaf->starts[i] >= walk->last_end,
+			       "a segment overlaps the one before, or starts too low");
+		SEGMENT_EXPECT(walk, leaf->starts[i] < leaf->ends[i], "a segment is empty");
 #if SEGMENT_TRACK_GAPS
 		SEGMENT_KEY gap = (SEGMENT_KEY)(leaf->starts[i] - walk->last_end);
 		largest = gap > largest ? gap : largest;
@@ -132,7 +128,7 @@ SEGMENT_RARE void SEGMENT_(walk_leaf)(struct SEGMENT_(walk) * walk, const SEGMEN
 		walk->last_end = leaf->ends[i];
 	}
 #if SEGMENT_TRACK_GAPS
-	SEGMENT_(walk_expect)(walk, node->max_gap == largest, "a leaf's largest gap is wrong");
+	SEGMENT_EXPECT(walk, node->max_gap == largest, "a leaf's largest gap is wrong");
 #endif
 	walk->last_leaf = node;
 	walk->nr_leaves++;
@@ -149,37 +145,33 @@ SEGMENT_RARE void SEGMENT_(walk_node)(struct SEGMENT_(walk) * walk, const SEGMEN
 #if SEGMENT_TRACK_GAPS
 	SEGMENT_KEY largest = 0;
 #endif
-	SEGMENT_(walk_expect)
-	(walk, node->count >= 1 && node->count <= SEGMENT_INNER_CAPACITY,
-	 "an inner node has no children or more than it can");
-	SEGMENT_(walk_expect)
-	(walk, node->count >= SEGMENT_INNER_MIN || right_edge,
-	 "an inner node has too few children");
-	SEGMENT_(walk_expect)(walk, node->count >= 2 || node->parent, "the root has one child");
+	SEGMENT_EXPECT(walk, node->count >= 1 && node->count <= SEGMENT_INNER_CAPACITY,
+		       "an inner node has no children or more than it can");
+	SEGMENT_EXPECT(walk, node->count >= SEGMENT_INNER_MIN || right_edge,
+		       "an inner node has too few children");
+	SEGMENT_EXPECT(walk, node->count >= 2 || node->parent, "the root has one child");
 	for (size_t i = 0; i < SEGMENT_INNER_CAPACITY && !walk->broken; i++) {
 		if (i < node->count) {
 			const SEGMENT_NODE *child = inner->children[i];
-			SEGMENT_(walk_expect)
-			(walk, child->parent == node, "a node's parent is wrong");
-			SEGMENT_(walk_node)
-			(walk, child, level - 1, right_edge && i + 1 == node->count);
+			SEGMENT_EXPECT(walk, child->parent == node, "a node's parent is wrong");
+			const bool at_edge = right_edge && i + 1 == node->count;
+			SEGMENT_(walk_node)(walk, child, level - 1, at_edge);
 #if SEGMENT_TRACK_GAPS
-			SEGMENT_(walk_expect)
-			(walk, inner->gaps[i] == child->max_gap, "a child's largest gap is wrong");
+			SEGMENT_EXPECT(walk, inner->gaps[i] == child->max_gap,
+				       "a child's largest gap is wrong");
 			largest = child->max_gap > largest ? child->max_gap : largest;
 		} else {
-			SEGMENT_(walk_expect)
-			(walk, inner->gaps[i] == 0, "a gap is recorded where there is no child");
+			SEGMENT_EXPECT(walk, inner->gaps[i] == 0,
+				       "a gap is recorded where there is no child");
 #endif
 		}
-		SEGMENT_(walk_expect)
-		(walk,
-		 inner->separators[i] == (i + 1 < node->count ? walk->last_end : SEGMENT_LAST_KEY),
-		 "a separator or its padding is wrong");
+		SEGMENT_EXPECT(walk,
+			       inner->separators[i] ==
+				       (i + 1 < node->count ? walk->last_end : SEGMENT_LAST_KEY),
+			       "a separator or its padding is wrong");
 	}
 #if SEGMENT_TRACK_GAPS
-	SEGMENT_(walk_expect)
-	(walk, node->max_gap == largest, "an inner node's largest gap is wrong");
+	SEGMENT_EXPECT(walk, node->max_gap == largest, "an inner node's largest gap is wrong");
 #endif
 }
 
@@ -191,35 +183,32 @@ SEGMENT_PUBLIC int SEGMENT_(set_verify)(const SEGMENT_SET *s)
 	walk.last_end = SEGMENT_(key_min)();
 	walk.nr_leaves = 0;
 	walk.broken = false;
-	SEGMENT_(walk_expect)(&walk, s->edge.count == 0, "the set's edge holds a segment");
+	SEGMENT_EXPECT(&walk, s->edge.count == 0, "the set's edge holds a segment");
 	if (s->edge.parent) {
-		SEGMENT_(walk_expect)(&walk, !s->edge.parent->parent, "the root has a parent");
+		SEGMENT_EXPECT(&walk, !s->edge.parent->parent, "the root has a parent");
 		SEGMENT_(walk_node)(&walk, s->edge.parent, s->height, true);
-		SEGMENT_(walk_expect)
-		(&walk, walk.last_end <= SEGMENT_(key_max)(),
-		 "the last segment reaches outside of the keys");
+		SEGMENT_EXPECT(&walk, walk.last_end <= SEGMENT_(key_max)(),
+			       "the last segment reaches outside of the keys");
 	} else {
-		SEGMENT_(walk_expect)
-		(&walk, !s->edge.next && s->height == 0, "an empty set has a leaf or a height");
+		SEGMENT_EXPECT(&walk, !s->edge.next && s->height == 0,
+			       "an empty set has a leaf or a height");
 	}
 	if (!walk.broken) {
-		SEGMENT_(walk_expect)
-		(&walk, s->edge.prev == walk.last_leaf, "the set's last leaf is wrong");
-		SEGMENT_(walk_expect)
-		(&walk, !walk.last_leaf || !walk.last_leaf->next, "the last leaf's next is wrong");
-		SEGMENT_(walk_expect)
-		(&walk, s->nr_leaves == walk.nr_leaves, "the number of leaves is wrong");
+		SEGMENT_EXPECT(&walk, s->edge.prev == walk.last_leaf,
+			       "the set's last leaf is wrong");
+		SEGMENT_EXPECT(&walk, !walk.last_leaf || !walk.last_leaf->next,
+			       "the last leaf's next is wrong");
+		SEGMENT_EXPECT(&walk, s->nr_leaves == walk.nr_leaves,
+			       "the number of leaves is wrong");
 	}
 	size_t nr_leaves = 0, nr_inners = 0;
 	for (const SEGMENT_NODE *node = s->spare_leaves; node; node = node->parent)
 		nr_leaves++;
 	for (const SEGMENT_NODE *node = s->spare_inners; node; node = node->parent)
 		nr_inners++;
-	SEGMENT_(walk_expect)
-	(&walk, nr_leaves == s->nr_spare_leaves && nr_inners == s->nr_spare_inners,
-	 "the number of nodes in hand is wrong");
-	SEGMENT_(walk_expect)
-	(&walk, s->promised > 0 || nr_leaves + nr_inners == 0,
-	 "nodes are in hand that were not promised");
+	SEGMENT_EXPECT(&walk, nr_leaves == s->nr_spare_leaves && nr_inners == s->nr_spare_inners,
+		       "the number of nodes in hand is wrong");
+	SEGMENT_EXPECT(&walk, s->promised > 0 || nr_leaves + nr_inners == 0,
+		       "nodes are in hand that were not promised");
 	return walk.broken ? -EINVAL : 0;
 }

@@ -265,23 +265,23 @@ SEGMENT_PRIVATE void SEGMENT_(iterator_check_range)(const char *function, SEGMEN
 		SEGMENT_(panic_terminal)(function);
 	if (MEMMAP_UNLIKELY(r.start >= r.end || r.start < SEGMENT_(key_min)() ||
 			    r.end > SEGMENT_(key_max)()))
-		SEGMENT_(panic_range)(function, "invalid segment range", r);
+		SEGMENT_PANIC_RANGE(function, "invalid segment range", r);
 	SEGMENT_ITERATOR prev = SEGMENT_(iterator_prev_segment)(seg);
 	if (MEMMAP_UNLIKELY(prev.node && r.start < SEGMENT_(iterator_end)(prev)))
-		SEGMENT_(panic_ranges)
-	(function, "new segment range", r, "overlaps segment", SEGMENT_(iterator_range)(prev));
+		SEGMENT_PANIC_RANGES(function, "new segment range", r, "overlaps segment",
+				     SEGMENT_(iterator_range)(prev));
 	SEGMENT_ITERATOR next = SEGMENT_(iterator_next_segment)(seg);
 	if (MEMMAP_UNLIKELY(next.node && r.end > SEGMENT_(iterator_start)(next)))
-		SEGMENT_(panic_ranges)
-	(function, "new segment range", r, "overlaps segment", SEGMENT_(iterator_range)(next));
+		SEGMENT_PANIC_RANGES(function, "new segment range", r, "overlaps segment",
+				     SEGMENT_(iterator_range)(next));
 }
 
 SEGMENT_PUBLIC void SEGMENT_(iterator_set_start)(SEGMENT_ITERATOR seg, SEGMENT_KEY start)
 {
 	if (MEMMAP_UNLIKELY(!seg.node))
 		SEGMENT_(panic_terminal)("iterator_set_start");
-	SEGMENT_(iterator_check_range)
-	("iterator_set_start", seg, SEGMENT_(key_range)(start, SEGMENT_(iterator_end)(seg)));
+	const SEGMENT_RANGE_TYPE r = SEGMENT_(key_range)(start, SEGMENT_(iterator_end)(seg));
+	SEGMENT_(iterator_check_range)("iterator_set_start", seg, r);
 	SEGMENT_(iterator_set_start_unchecked)(seg, start);
 }
 
@@ -289,8 +289,8 @@ SEGMENT_PUBLIC void SEGMENT_(iterator_set_end)(SEGMENT_ITERATOR seg, SEGMENT_KEY
 {
 	if (MEMMAP_UNLIKELY(!seg.node))
 		SEGMENT_(panic_terminal)("iterator_set_end");
-	SEGMENT_(iterator_check_range)
-	("iterator_set_end", seg, SEGMENT_(key_range)(SEGMENT_(iterator_start)(seg), end));
+	const SEGMENT_RANGE_TYPE r = SEGMENT_(key_range)(SEGMENT_(iterator_start)(seg), end);
+	SEGMENT_(iterator_check_range)("iterator_set_end", seg, r);
 	SEGMENT_(iterator_set_end_unchecked)(seg, end);
 }
 

@@ -69,6 +69,12 @@
 #define SEGMENT_PRIVATE __attribute__((unused)) static inline
 #define SEGMENT_RARE    __attribute__((unused, noinline, cold)) static
 
+/* Statements. What is called by SEGMENT_() cannot be laid out in lines without looking like a type. */
+#define SEGMENT_PANIC_RANGE(...)  SEGMENT_(panic_range)(__VA_ARGS__)
+#define SEGMENT_PANIC_RANGES(...) SEGMENT_(panic_ranges)(__VA_ARGS__)
+#define SEGMENT_TEXT_ADD(...)     SEGMENT_(text_add)(__VA_ARGS__)
+#define SEGMENT_EXPECT(...)       SEGMENT_(walk_expect)(__VA_ARGS__)
+
 /* The key type's own maximum: fills what a node does not use, so no segment starts there. */
 #define SEGMENT_LAST_KEY ((SEGMENT_KEY) ~(SEGMENT_KEY)0)
 

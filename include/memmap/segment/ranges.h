@@ -127,7 +127,7 @@ SEGMENT_PRIVATE void SEGMENT_(range_check_full)(const SEGMENT_SET *s, const char
 	while (r.start < r.end) {
 		SEGMENT_ITERATOR seg = SEGMENT_(set_find_segment)(s, r.start);
 		if (MEMMAP_UNLIKELY(!seg.node))
-			SEGMENT_(panic_range)(function, "missing segment at the start of", r);
+			SEGMENT_PANIC_RANGE(function, "missing segment at the start of", r);
 		r.start = SEGMENT_(iterator_end)(seg);
 	}
 }
@@ -224,8 +224,8 @@ SEGMENT_PUBLIC void SEGMENT_(set_visit_full_range)(const SEGMENT_SET *s, SEGMENT
 	SEGMENT_ITERATOR seg = SEGMENT_(set_lower_bound_segment)(s, r.start);
 	while (r.start < r.end) {
 		if (MEMMAP_UNLIKELY(!seg.node || SEGMENT_(iterator_start)(seg) > r.start))
-			SEGMENT_(panic_range)
-		("set_visit_full_range", "missing segment at the start of", r);
+			SEGMENT_PANIC_RANGE("set_visit_full_range",
+					    "missing segment at the start of", r);
 		if (!fn(seg, arg))
 			return;
 		r.start = SEGMENT_(iterator_end)(seg);
@@ -251,8 +251,8 @@ SEGMENT_PRIVATE int SEGMENT_(set_mutate)(SEGMENT_SET *s, SEGMENT_RANGE_TYPE r,
 	while (more && expected < r.end) {
 		bool missing = !seg.node || SEGMENT_(iterator_start)(seg) > expected;
 		if (MEMMAP_UNLIKELY(full && missing))
-			SEGMENT_(panic_range)
-		(full, "missing segment at the start of", SEGMENT_(key_range)(expected, r.end));
+			SEGMENT_PANIC_RANGE(full, "missing segment at the start of",
+					    SEGMENT_(key_range)(expected, r.end));
 		if (!seg.node || SEGMENT_(iterator_start)(seg) >= r.end)
 			break;
 		more = fn(seg, arg);

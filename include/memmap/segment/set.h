@@ -121,7 +121,8 @@ SEGMENT_PUBLIC SEGMENT_GAP_ITERATOR SEGMENT_(set_lower_bound_gap)(const SEGMENT_
 SEGMENT_PUBLIC SEGMENT_GAP_ITERATOR SEGMENT_(set_upper_bound_gap)(const SEGMENT_SET *s,
 								  SEGMENT_KEY max)
 {
-	/* The gap at the place found is the one that holds the key, or the one before its segment.
+	/*
+	 * The gap at the place found is the one that holds the key, or the one before its segment.
 	 */
 	struct SEGMENT_(place) at = SEGMENT_(tree_search)(s, max);
 	return SEGMENT_(gap_iterator_at)(at.node, at.index);
@@ -130,7 +131,7 @@ SEGMENT_PUBLIC SEGMENT_GAP_ITERATOR SEGMENT_(set_upper_bound_gap)(const SEGMENT_
 SEGMENT_PRIVATE void SEGMENT_(range_check)(const char *function, SEGMENT_RANGE_TYPE r)
 {
 	if (MEMMAP_UNLIKELY(r.start > r.end))
-		SEGMENT_(panic_range)(function, "invalid range", r);
+		SEGMENT_PANIC_RANGE(function, "invalid range", r);
 }
 
 SEGMENT_PUBLIC bool SEGMENT_(set_is_empty_range)(const SEGMENT_SET *s, SEGMENT_RANGE_TYPE r)
@@ -238,9 +239,9 @@ SEGMENT_PUBLIC SEGMENT_ITERATOR SEGMENT_(set_merge)(SEGMENT_SET *s, SEGMENT_ITER
 		SEGMENT_(panic_terminal)("set_merge");
 	if (MEMMAP_UNLIKELY(
 		    !SEGMENT_(iterator_equal)(SEGMENT_(iterator_next_segment)(first), second)))
-		SEGMENT_(panic_ranges)
-	("set_merge", "attempt to merge non-neighbouring segments", SEGMENT_(iterator_range)(first),
-	 "and", SEGMENT_(iterator_range)(second));
+		SEGMENT_PANIC_RANGES("set_merge", "attempt to merge non-neighbouring segments",
+				     SEGMENT_(iterator_range)(first), "and",
+				     SEGMENT_(iterator_range)(second));
 	return SEGMENT_(set_merge_unchecked)(s, first, second);
 }
 
@@ -342,11 +343,11 @@ SEGMENT_PRIVATE void SEGMENT_(gap_check)(const char *function, SEGMENT_GAP_ITERA
 	if (MEMMAP_UNLIKELY(!gap.node))
 		SEGMENT_(panic_terminal)(function);
 	if (MEMMAP_UNLIKELY(r.start >= r.end))
-		SEGMENT_(panic_range)(function, "invalid segment range", r);
+		SEGMENT_PANIC_RANGE(function, "invalid segment range", r);
 	SEGMENT_RANGE_TYPE room = SEGMENT_(gap_iterator_range)(gap);
 	if (MEMMAP_UNLIKELY(r.start < room.start || r.end > room.end))
-		SEGMENT_(panic_ranges)
-	(function, "cannot insert segment range", r, "into gap range", room);
+		SEGMENT_PANIC_RANGES(function, "cannot insert segment range", r, "into gap range",
+				     room);
 }
 
 SEGMENT_PUBLIC int SEGMENT_(set_insert_without_merging)(SEGMENT_SET *s, SEGMENT_GAP_ITERATOR gap,
@@ -412,7 +413,7 @@ SEGMENT_PRIVATE SEGMENT_GAP_ITERATOR SEGMENT_(set_find_room)(const SEGMENT_SET *
 							     SEGMENT_RANGE_TYPE r)
 {
 	if (MEMMAP_UNLIKELY(r.start >= r.end))
-		SEGMENT_(panic_range)(function, "invalid segment range", r);
+		SEGMENT_PANIC_RANGE(function, "invalid segment range", r);
 	struct SEGMENT_(place) at;
 	at.node = s->edge.prev;
 	if (at.node && r.start >= SEGMENT_(leaf_last_end)(at.node))
@@ -455,11 +456,10 @@ SEGMENT_PUBLIC int SEGMENT_(set_insert_range)(SEGMENT_SET *s, SEGMENT_RANGE_TYPE
 	if (MEMMAP_UNLIKELY(!gap.node)) {
 		SEGMENT_ITERATOR seg = SEGMENT_(set_lower_bound_segment)(s, r.start);
 		if (!seg.node)
-			SEGMENT_(panic_range)
-		("set_insert_range", "segment range outside of the keys", r);
-		SEGMENT_(panic_ranges)
-		("set_insert_range", "new segment", r, "overlaps existing segment",
-		 SEGMENT_(iterator_range)(seg));
+			SEGMENT_PANIC_RANGE("set_insert_range", "segment range outside of the keys",
+					    r);
+		SEGMENT_PANIC_RANGES("set_insert_range", "new segment", r,
+				     "overlaps existing segment", SEGMENT_(iterator_range)(seg));
 	}
 	return SEGMENT_(set_insert_unchecked)(s, gap, r, value, out);
 }

@@ -348,11 +348,12 @@ SEGMENT_PRIVATE struct SEGMENT_(place)
 	leaf->ends[at.index] = r.end;
 	leaf->starts[at.index] = r.start;
 	leaf->values[at.index] = value;
-	if (last)
+	if (last) {
 		SEGMENT_(leaf_gap_grown)(at.node, at.index);
-	else
-		SEGMENT_(leaf_gap_shrunk)
-	(at.node, (SEGMENT_KEY)(leaf->starts[at.index + 1] - start));
+	} else {
+		const SEGMENT_KEY gap = (SEGMENT_KEY)(leaf->starts[at.index + 1] - start);
+		SEGMENT_(leaf_gap_shrunk)(at.node, gap);
+	}
 	return at;
 }
 
@@ -375,9 +376,9 @@ SEGMENT_PRIVATE void SEGMENT_(tree_merge_inners)(SEGMENT_SET *s, SEGMENT_INNER *
 {
 	SEGMENT_INNER *left = SEGMENT_(node_inner)(parent->children[index]);
 	SEGMENT_INNER *right = SEGMENT_(node_inner)(parent->children[index + 1]);
-	left->separators[left->node.count - 1] = parent->separators[index];
-	SEGMENT_(inner_copy)
-	(left, left->node.count, right, 0, right->node.count, right->node.count - 1);
+	const size_t nr_left = left->node.count, nr_right = right->node.count;
+	left->separators[nr_left - 1] = parent->separators[index];
+	SEGMENT_(inner_copy)(left, nr_left, right, 0, nr_right, nr_right - 1);
 	left->node.count += right->node.count;
 #if SEGMENT_TRACK_GAPS
 	left->node.max_gap = SEGMENT_(inner_largest_gap)(left);
@@ -469,8 +470,8 @@ SEGMENT_RARE void SEGMENT_(tree_drop_last_leaf)(SEGMENT_SET *s, SEGMENT_NODE *le
 	}
 	SEGMENT_(inner_close)(SEGMENT_(node_inner)(parent), parent->count - 1);
 #if SEGMENT_TRACK_GAPS
-	SEGMENT_(node_set_max_gap)
-	(parent, SEGMENT_(inner_largest_gap)(SEGMENT_(node_inner)(parent)));
+	const SEGMENT_KEY gap = SEGMENT_(inner_largest_gap)(SEGMENT_(node_inner)(parent));
+	SEGMENT_(node_set_max_gap)(parent, gap);
 #endif
 	SEGMENT_(tree_refill_inner)(s, parent);
 }
@@ -480,8 +481,8 @@ SEGMENT_PRIVATE void SEGMENT_(tree_merge_leaves)(SEGMENT_SET *s, SEGMENT_INNER *
 						 size_t index)
 {
 	SEGMENT_NODE *left = parent->children[index], *right = parent->children[index + 1];
-	SEGMENT_(leaf_copy)
-	(SEGMENT_(node_leaf)(left), left->count, SEGMENT_(node_leaf)(right), 0, right->count);
+	SEGMENT_LEAF *to = SEGMENT_(node_leaf)(left), *from = SEGMENT_(node_leaf)(right);
+	SEGMENT_(leaf_copy)(to, left->count, from, 0, right->count);
 	left->count += right->count;
 	SEGMENT_(tree_unlink_leaf)(s, right);
 #if SEGMENT_TRACK_GAPS

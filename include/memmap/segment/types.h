@@ -3,7 +3,8 @@
  * The segment set's types as its users see them. What the members hold is the set's own business.
  */
 
-/* The value by one word: SEGMENT_VALUE may be a pointer type, which two declarators cannot share.
+/*
+ * The value by one word: SEGMENT_VALUE may be a pointer type, which two declarators cannot share.
  */
 typedef SEGMENT_VALUE SEGMENT_VALUE_TYPE;
 

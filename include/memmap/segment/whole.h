@@ -35,7 +35,8 @@ SEGMENT_PUBLIC int SEGMENT_(set_reserve)(SEGMENT_SET *s, size_t n)
 		splits = 0;
 	}
 	for (unsigned level = 1; level <= s->height; level++) {
-		/* The most that there can be, each holding its least but the one at the right edge.
+		/*
+		 * The most that there can be, each holding its least but the one at the right edge.
 		 */
 		nr_nodes = level == s->height ? 1 : nr_nodes / SEGMENT_INNER_MIN + 1;
 		splits = SEGMENT_(reserve_splits)(splits, nr_nodes, SEGMENT_INNER_CAPACITY);
