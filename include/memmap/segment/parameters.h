@@ -106,3 +106,6 @@
 #	define SEGMENT_INNER_MIN      (SEGMENT_INNER_CAPACITY * 3 / 8)
 #	define SEGMENT_INNER_MERGED   (SEGMENT_INNER_CAPACITY * 7 / 8)
 #endif
+
+/* From this height on (some ten thousand segments) the leaves are not all in the caches. */
+#define SEGMENT_HEIGHT_OF_MANY 3
