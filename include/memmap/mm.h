@@ -401,6 +401,7 @@ struct memmap_mm_stats {
 	 * they are asked for, in time proportional to the runs of pages.
 	 */
 	uint64_t rss_anon_pages, rss_shmem_pages, rss_file_pages;
+	uint64_t peak_rss_pages; /* the most that their sum ever was, since exec */
 };
 MEMMAP_API void memmap_mm_get_stats(const struct memmap_mm *mm, struct memmap_mm_stats *out);
 

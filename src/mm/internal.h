@@ -138,8 +138,10 @@ struct memmap_mm {
 	 */
 	struct mm_lock active_lock;
 	struct pma_set pmas;
-	size_t pmas_owed;       /* insertions that the operation under way was promised */
-	uint64_t invalidations; /* how often something was invalidated */
+	uint64_t resident_pages;      /* of all PMAs but guards and pages of zeros */
+	uint64_t peak_resident_pages; /* the most that was, before it became less */
+	size_t pmas_owed;             /* insertions that the operation under way was promised */
+	uint64_t invalidations;       /* how often something was invalidated */
 	/* Pages of zeros for those who read before anything was written; empty: none yet. */
 	struct memmap_file_range zeros;
 };

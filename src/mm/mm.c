@@ -168,6 +168,8 @@ int memmap_mm_exec(struct memmap_mm *mm, const struct memmap_mm_layout *layout)
 	mm->def_flags = 0;
 	mm->locked_pages = mm->stale_locked_pages = 0;
 	mm->peak_pages = 0;
+	MM_LOCK_ACTIVE(mm);
+	mm->peak_resident_pages = 0;
 	return 0;
 }
 

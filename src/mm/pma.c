@@ -155,6 +155,21 @@ static void must(int err)
 			     memmap_strerror(err));
 }
 
+/* Count `ar`, mapped as `p` says, as there (sign 1) or as no longer there (-1). */
+static void count_resident(struct memmap_mm *mm, struct memmap_addr_range ar, const struct pma *p,
+			   int sign)
+{
+	if (!pma_is_resident(p))
+		return;
+	if (sign > 0) {
+		mm->resident_pages += range_pages(ar);
+		return;
+	}
+	if (mm->resident_pages > mm->peak_resident_pages)
+		mm->peak_resident_pages = mm->resident_pages;
+	mm->resident_pages -= range_pages(ar);
+}
+
 /*
  * ---- Taking PMAs away ----
  */
@@ -164,6 +179,7 @@ static struct pma_iterator cut(struct memmap_mm *mm, struct pma_iterator it,
 			       struct memmap_addr_range part)
 {
 	struct memmap_addr_range whole = pma_iterator_range(it);
+	count_resident(mm, part, pma_iterator_value_ptr(it), -1);
 	/*
 	 *      |*** part ***|
 	 */
@@ -237,12 +253,15 @@ struct pma_iterator mm_put_pma(struct memmap_mm *mm, struct memmap_addr_range ar
 	mm_drop_pmas(mm, ar, PMA_ALL);
 	struct pma_iterator it;
 	must(pma_set_insert(&mm->pmas, pma_set_find_gap(&mm->pmas, ar.start), ar, p, &it));
+	count_resident(mm, ar, &p, 1);
 	return it;
 }
 
 struct pma_iterator mm_change_pma(struct memmap_mm *mm, struct pma_iterator it,
 				  struct memmap_addr_range part, struct pma p)
 {
+	count_resident(mm, part, pma_iterator_value_ptr(it), -1);
+	count_resident(mm, part, &p, 1);
 	must(pma_set_isolate(&mm->pmas, it, part, &it));
 	p.offset = pma_iterator_value_ptr(it)->offset;
 	*pma_iterator_value_ptr(it) = p;
@@ -306,6 +325,7 @@ void mm_move_pmas(struct memmap_mm *mm, struct memmap_addr_range from, uint64_t 
 		const uint64_t start = to + (part.start - from.start);
 		struct memmap_addr_range ar = range_of(start, start + (part.end - part.start));
 		must(pma_set_insert(&mm->pmas, pma_set_find_gap(&mm->pmas, start), ar, p, NULL));
+		count_resident(mm, ar, &p, 1);
 		it = pma_find(&mm->pmas, part.end);
 	}
 }

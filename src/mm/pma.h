@@ -47,6 +47,12 @@ static inline bool pma_is_guard(const struct pma *p)
 	return !p->file;
 }
 
+/* Is it memory? Guards are none, nor is the page of zeros that readers share. */
+static inline bool pma_is_resident(const struct pma *p)
+{
+	return !pma_is_guard(p) && !p->zero;
+}
+
 /* What the pages can be used for as they are, if the VMA permits it. */
 static inline memmap_access pma_reach(const struct pma *p)
 {

@@ -2,7 +2,8 @@
 /*
  * What is resident, for reports.
  *
- * Nothing is counted while pages come and go: who asks walks the PMAs, of which there are few.
+ * Of what is there only the sum is counted while pages come and go, for its peak: who asks for more
+ * walks the PMAs, of which there are few.
  */
 #include "internal.h"
 #include "pages.h"
@@ -71,11 +72,13 @@ uint64_t mm_unique_pages(const struct memmap_mm *mm, const struct mm_resident *r
 
 void mm_count_resident(const struct memmap_mm *mm, struct memmap_mm_stats *out)
 {
+	out->peak_rss_pages = mm->peak_resident_pages > mm->resident_pages ? mm->peak_resident_pages
+									   : mm->resident_pages;
 	for (struct pma_iterator it = pma_set_first_segment(&mm->pmas); pma_iterator_ok(it);
 	     it = pma_iterator_next_segment(it)) {
 		const struct pma *p = pma_iterator_value_ptr(it);
 		const uint64_t pages = range_pages(pma_iterator_range(it));
-		if (pma_is_guard(p) || p->zero)
+		if (!pma_is_resident(p))
 			continue;
 		if (p->private_)
 			out->rss_anon_pages += pages;

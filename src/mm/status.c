@@ -58,6 +58,10 @@ int memmap_mm_print_status(struct memmap_mm *mm, struct memmap_text *text)
 	uint64_t code = text_bytes(&layout) >> 10;
 	if (code > kb(s.exec_pages))
 		code = kb(s.exec_pages);
+	/* It was asked for a moment later. */
+	uint64_t peak = c.usage.rss >> MEMMAP_PAGE_SHIFT;
+	if (s.peak_rss_pages > peak)
+		peak = s.peak_rss_pages;
 	const struct {
 		const char *name;
 		uint64_t kb;
@@ -66,7 +70,7 @@ int memmap_mm_print_status(struct memmap_mm *mm, struct memmap_text *text)
 		{"VmSize", kb(s.total_pages)},
 		{"VmLck", kb(s.locked_pages)},
 		{"VmPin", 0},
-		{"VmHWM", c.usage.rss >> 10},
+		{"VmHWM", kb(peak)},
 		{"VmRSS", c.usage.rss >> 10},
 		{"RssAnon", c.usage.rss_anon >> 10},
 		{"RssFile", c.usage.rss_file >> 10},

@@ -118,10 +118,17 @@ static int verify_pma(const struct memmap_mm *mm, struct pma_iterator it)
 
 static int verify_pmas(const struct memmap_mm *mm)
 {
+	uint64_t resident = 0;
 	int err = pma_set_verify(&mm->pmas);
 	for (struct pma_iterator it = pma_set_first_segment(&mm->pmas); !err && pma_iterator_ok(it);
-	     it = pma_iterator_next_segment(it))
+	     it = pma_iterator_next_segment(it)) {
 		err = verify_pma(mm, it);
+		if (pma_is_resident(pma_iterator_value_ptr(it)))
+			resident += range_pages(pma_iterator_range(it));
+	}
+	if (!err && resident != mm->resident_pages)
+		return broken("there are %" PRIu64 " resident pages, not %" PRIu64, resident,
+			      mm->resident_pages);
 	if (!err && !mm_has_pages(mm) && !pma_set_is_empty(&mm->pmas))
 		return broken("there are pages without a memory file");
 	return err;

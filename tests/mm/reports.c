@@ -436,6 +436,20 @@ static void test_status_texts(void **state)
 				       "VmSwap:\t       0 kB\n");
 	assert_int_equal(memmap_mm_print_statm(mm, &text), 0);
 	assert_string_equal(text.data, "18 5 0 2 0 13 0\n");
+	/* What goes stays in the peak; a page of zeros was never there. */
+	unsigned char zero;
+	assert_int_equal(memmap_mm_copy_in(mm, AT + 21 * K, &zero, 1, NULL, NULL), 0);
+	assert_int_equal(memmap_mm_sys_madvise(mm, AT + 20 * K, 2 * K, MADV_DONTNEED), 0);
+	assert_int_equal(memmap_mm_print_status(mm, &text), 0);
+	assert_non_null(strstr(text.data, "VmHWM:\t      20 kB\nVmRSS:\t      16 kB\n"));
+	assert_int_equal(memmap_mm_sys_mremap(mm, AT + 40 * K, 3 * K, 3 * K,
+					      MREMAP_MAYMOVE | MREMAP_FIXED, AT + 50 * K),
+			 AT + 50 * K);
+	touch(AT + 20 * K);
+	touch(AT + 22 * K);
+	assert_int_equal(memmap_mm_verify(mm), 0);
+	assert_int_equal(memmap_mm_print_status(mm, &text), 0);
+	assert_non_null(strstr(text.data, "VmHWM:\t      24 kB\nVmRSS:\t      24 kB\n"));
 	/* There cannot be more of the program's code than there is code. */
 	layout.end_code = AT + 100 * K;
 	assert_int_equal(memmap_mm_set_layout(mm, &layout), 0);
