@@ -12,11 +12,18 @@
 static const char usage[] =
 	"Usage: memmap COMMAND [ARG]...\n"
 	"\n"
-	"  trace   run a program and check the model of its address space against the kernel\n"
-	"  replay  rebuild address spaces from a log of a trace, at any moment\n"
+	"  trace   run a program, and check the model of its address space against the\n"
+	"          kernel after every memory call; report, plot and log what it does\n"
+	"  replay  rebuild address spaces from such a log, at any moment\n"
 	"  maps    show an address space, or what has changed from one to another\n"
 	"\n"
-	"'memmap COMMAND --help' tells more; 'memmap --version' prints the version.\n";
+	"Try:\n"
+	"  memmap trace -- ls -l                  what a program does with its memory\n"
+	"  memmap trace --plot=ls.html -- ls -l   the same as a picture to zoom into\n"
+	"  memmap trace --stacks -p 1234          where a running process maps memory\n"
+	"  memmap maps --by=file 1234             what a process has mapped\n"
+	"\n"
+	"'memmap COMMAND --help' tells more; 'man memmap' all; 'memmap --version' which.\n";
 
 static int trace(int argc, char **argv)
 {

@@ -8,6 +8,7 @@
  */
 #include "record.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -244,6 +245,10 @@ void record_call(struct trace *trace, const struct thread *thread)
 	const bool everywhere = space->changed_elsewhere;
 	space->changed_elsewhere = false;
 	account(trace, thread);
+	if (progress_due(&trace->progress))
+		progress_show(&trace->progress,
+			      "memmap: %" PRIu64 " calls of %" PRIu64 " processes; ^C lets go",
+			      trace->counts.calls, trace->counts.processes);
 	if (!trace->history && !trace->log)
 		return;
 	if (thread->mode != MIRROR_NOTHING)

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "calls.h"
 
@@ -370,6 +371,17 @@ static bool has_come(const struct replay *replay, const struct replay_moment *un
 	       (until->number > 0 || record->kind == LOG_CALL);
 }
 
+static void show_progress(struct replay *replay)
+{
+	const long at = ftell(replay->reader.in);
+	if (replay->size > 0 && at >= 0)
+		progress_show(&replay->progress, "memmap: %s: call %" PRIu64 ", %d%%", replay->path,
+			      replay->nr_calls, (int)((double)at * 100 / (double)replay->size));
+	else
+		progress_show(&replay->progress, "memmap: %s: call %" PRIu64, replay->path,
+			      replay->nr_calls);
+}
+
 enum log_result replay_run(struct replay *replay, const struct replay_moment *until)
 {
 	for (;;) {
@@ -385,6 +397,8 @@ enum log_result replay_run(struct replay *replay, const struct replay_moment *un
 		if (result == LOG_OVER || has_come(replay, until))
 			return LOG_GOOD;
 		result = take(replay);
+		if (replay->record.line_number % 256 == 0 && progress_due(&replay->progress))
+			show_progress(replay);
 		if (result == LOG_OVER)
 			return LOG_GOOD;
 		if (result != LOG_GOOD)
@@ -398,12 +412,15 @@ enum log_result replay_run(struct replay *replay, const struct replay_moment *un
 
 bool replay_open(struct replay *replay, const char *path, bool plotted, bool checked)
 {
+	struct stat st;
 	*replay = (struct replay){.path = path, .checked = checked};
 	if (log_reader_open(&replay->reader, path))
 		return false;
 	replay->history = plotted ? history_create(NULL, 0) : NULL;
 	replay->files = checked ? files_create() : NULL;
 	replay->command = text_pool_intern(&replay->names, "", 0);
+	if (fstat(fileno(replay->reader.in), &st) == 0 && S_ISREG(st.st_mode))
+		replay->size = (uint64_t)st.st_size;
 	if ((plotted && !replay->history) || (checked && !replay->files) ||
 	    replay->command == TEXT_POOL_FULL) {
 		snprintf(replay->error, sizeof(replay->error), "out of memory");

@@ -20,6 +20,7 @@
 #include "image.h"
 #include "log_reader.h"
 #include "process.h"
+#include "terminal.h"
 
 struct replay_process {
 	pid_t pid, parent;
@@ -59,6 +60,8 @@ struct replay {
 	uint64_t nr_calls, time;
 	struct history *history; /* NULL: no plot is wanted */
 	bool checked;
+	struct progress progress;
+	uint64_t size; /* of the log, in bytes; 0: it is not known */
 	struct replay_check check;
 	struct files *files; /* of the model, when it is checked */
 	char error[384];     /* why it could not go on; "": it did */

@@ -27,9 +27,9 @@ static const char usage[] =
 	"  -t, --at-time=T      T seconds after the start; default: at the end\n"
 	"  -m, --maps           print maps as /proc/PID/maps has it (this is the default)\n"
 	"  -p, --pid=PID        of this process alone\n"
-	"  -c, --check          replay by the model too, and check it: its maps against the\n"
-	"                       log's and the kernel's, and the reverse map of each file\n"
-	"      --plot=FILE      draw the address space over time to FILE\n"
+	"  -c, --check          replay by the model too, and check it: its maps against\n"
+	"                       the log's and the kernel's, and each file's reverse map\n"
+	"      --plot=FILE      draw the address space over time: FILE.svg or FILE.html\n"
 	"  -q, --quiet          print no maps, no result of --check that is good\n"
 	"  -h, --help           print this, and exit\n"
 	"\n"
@@ -314,7 +314,9 @@ static int conclude(struct replay *replay, const struct replay_options *options,
 static int run(struct replay *replay, const struct replay_options *options,
 	       struct output_file *plot)
 {
+	progress_begin(&replay->progress, options->quiet);
 	const enum log_result result = replay_run(replay, &options->until);
+	progress_end(&replay->progress);
 	if (result == LOG_GOOD && options->until.has_number &&
 	    replay->nr_calls < options->until.number) {
 		error_line("%s: the log has %" PRIu64 " calls, and no call %" PRIu64,

@@ -124,9 +124,11 @@ void summary_print(const struct trace *trace)
 		print_peaks(trace);
 	summary_print_left(trace);
 	summary_print_sites(trace);
+	const struct terminal_colours colours = terminal_colours(stderr);
 	if (c->differences == 0)
-		fprintf(stderr, "  differences none\n");
+		fprintf(stderr, "  differences %snone%s\n", colours.green, colours.off);
 	else
-		fprintf(stderr, "  differences %" PRIu64 "\n", c->differences);
+		fprintf(stderr, "  differences %s%" PRIu64 "%s\n", colours.red, c->differences,
+			colours.off);
 	print_differences(trace);
 }

@@ -710,7 +710,9 @@ static int trace_it(const struct trace_options *options)
 		if (!options->pid)
 			memmap_tracer_forward_signals(trace.tracer);
 		allow_many_files();
+		progress_begin(&trace.progress, options->quiet || !options->pid);
 		run(&trace);
+		progress_end(&trace.progress);
 		trace.ended = trace_now();
 		status = conclude(&trace, &report, &plot);
 	}

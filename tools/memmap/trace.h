@@ -15,6 +15,7 @@
 #include "origins.h"
 #include "process.h"
 #include "stacks.h"
+#include "terminal.h"
 
 struct log_writer;
 
@@ -61,6 +62,7 @@ struct trace {
 	struct log_writer *log;  /* NULL: no log is wanted */
 	struct sites sites;      /* with --stacks */
 	struct leftovers leftovers;
+	struct progress progress; /* shown when the terminal is not the program's: with -p */
 	struct space *spaces;
 	struct process *processes;
 	struct process **last_process;
