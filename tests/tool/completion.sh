@@ -65,7 +65,7 @@ for command in trace replay maps; do
 		 LC_ALL=C sort -u > offered
 	diff wanted offered >&2 || fail "options of memmap $command in zsh"
 done
-"$MEMMAP" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p' | sort > wanted
+"$MEMMAP" --help | sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p' | sort > wanted
 COMP_WORDS=(memmap "")
 COMP_CWORD=1
 _memmap
