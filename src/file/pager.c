@@ -30,79 +30,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <memmap/arch.h>
-#include <memmap/block.h>
 #include <memmap/error.h>
 
 #include "file/memory_file.h"
-#include "file/reverse_map.h"
-
-/* The most that is read, written or taken away at once. */
-#define MAX_IO (UINT64_C(256) << 10)
-
-/* What is being done with pages. */
-enum mark { UNMARKED, READING, WRITING, TAKEN };
-
-struct cached_pages {
-	uint64_t at; /* in the memory file */
-	enum mark mark;
-	bool dirty;
-};
-
-static bool merge_cached(struct memmap_mappable_range r1, struct cached_pages *v1,
-			 struct memmap_mappable_range r2, struct cached_pages *v2,
-			 struct cached_pages *out)
-{
-	(void)r2;
-	*out = *v1;
-	return v1->mark == UNMARKED && v2->mark == UNMARKED && v1->dirty == v2->dirty &&
-	       v1->at + memmap_mappable_range_length(r1) == v2->at;
-}
-
-static int split_cached(struct memmap_mappable_range r, struct cached_pages *v, uint64_t at,
-			struct cached_pages *v1, struct cached_pages *v2)
-{
-	const struct cached_pages whole = *v;
-	*v1 = whole;
-	*v2 = whole;
-	v2->at += at - r.start;
-	return 0;
-}
-
-/* clang-format off */
-#define SEGMENT_PREFIX cached
-#define SEGMENT_RANGE  memmap_mappable_range
-#define SEGMENT_VALUE  struct cached_pages
-#define SEGMENT_MERGE  merge_cached
-#define SEGMENT_SPLIT  split_cached
-#include <memmap/segment_set.h>
-/* clang-format on */
-
-struct pager {
-	struct memmap_mappable mappable;
-	struct memmap_mapping_identity identity;
-	const struct memmap_allocator *allocator;
-	struct memmap_memory_file *mf;
-	const struct memmap_pager_ops *ops;
-	void *context;
-	uint64_t nr_refs; /* atomic */
-	uint64_t device, inode;
-	uint64_t cache_limit;
-	uint32_t mem_cg_id;
-	size_t name_size;
-
-	pthread_mutex_t changing;
-	struct memmap_reverse_map mappings;
-	pthread_mutex_t lock;
-	pthread_cond_t settled; /* a mark went, or the frozen range did */
-	struct cached_set pages;
-	uint64_t size, cached, dirty;
-	uint64_t hand; /* where to look next for pages to take away */
-	/* Absent pages in here are not read now. */
-	struct memmap_mappable_range frozen;
-
-	char name[];
-};
+#include "file/pager.h"
 
 static struct pager *of_mappable(struct memmap_mappable *m)
 {
@@ -112,350 +43,6 @@ static struct pager *of_mappable(struct memmap_mappable *m)
 static struct pager *of_identity(struct memmap_mapping_identity *id)
 {
 	return (struct pager *)((char *)id - offsetof(struct pager, identity));
-}
-
-static uint64_t page_end(uint64_t size)
-{
-	return memmap_page_round_down(size + MEMMAP_PAGE_MASK); /* sizes are far from the top */
-}
-
-static struct memmap_mappable_range first_of(struct memmap_mappable_range r, uint64_t most)
-{
-	if (memmap_mappable_range_length(r) > most)
-		r.end = r.start + most;
-	return r;
-}
-
-static void wait_settled(struct pager *p)
-{
-	pthread_cond_wait(&p->settled, &p->lock);
-}
-
-/* ---- Runs; all with the lock held ---- */
-
-static struct memmap_file_range file_range(struct cached_iterator it)
-{
-	const uint64_t at = cached_iterator_value_ptr(it)->at;
-	return (struct memmap_file_range){
-		at, at + memmap_mappable_range_length(cached_iterator_range(it))};
-}
-
-/* Make what of the run lies in `mr` a run of its own, and mark it. 0 or -ENOMEM. */
-static int mark(struct pager *p, struct cached_iterator it, struct memmap_mappable_range mr,
-		enum mark how, struct memmap_mappable_range *out)
-{
-	int err = cached_set_isolate(&p->pages, it, mr, &it);
-	if (err)
-		return err;
-	cached_iterator_value_ptr(it)->mark = how;
-	*out = cached_iterator_range(it);
-	return 0;
-}
-
-/* The work on the run that begins at `start` is done. */
-static void unmark(struct pager *p, uint64_t start, bool dirty)
-{
-	struct cached_iterator it = cached_set_find_segment(&p->pages, start);
-	struct cached_pages *v = cached_iterator_value_ptr(it);
-	const uint64_t length = memmap_mappable_range_length(cached_iterator_range(it));
-	p->dirty += dirty ? length : 0;
-	p->dirty -= v->dirty ? length : 0;
-	v->mark = UNMARKED;
-	v->dirty = dirty;
-	cached_set_unisolate(&p->pages, it);
-	pthread_cond_broadcast(&p->settled);
-}
-
-/* Drop the marked run that begins at `start`. */
-static void drop(struct pager *p, uint64_t start)
-{
-	struct cached_iterator it = cached_set_find_segment(&p->pages, start);
-	const struct memmap_file_range fr = file_range(it);
-	const uint64_t length = memmap_file_range_length(fr);
-	p->cached -= length;
-	p->dirty -= cached_iterator_value_ptr(it)->dirty ? length : 0;
-	cached_set_remove(&p->pages, it);
-	memmap_file_dec_ref(memmap_memory_file_file(p->mf), fr);
-	pthread_cond_broadcast(&p->settled);
-}
-
-/* The bytes of a run, which stay where they are while it is marked. */
-static struct memmap_block_seq bytes_of(struct pager *p, struct memmap_file_range fr)
-{
-	struct memmap_block_seq seq = {0};
-	(void)memmap_file_map_internal(memmap_memory_file_file(p->mf), fr, MEMMAP_READ_WRITE, &seq);
-	return seq;
-}
-
-static void invalidate(struct pager *p, struct memmap_mappable_range mr, bool invalidate_private)
-{
-	pthread_mutex_lock(&p->mappings.lock);
-	memmap_reverse_map_invalidate(&p->mappings, mr, invalidate_private);
-	pthread_mutex_unlock(&p->mappings.lock);
-}
-
-/* ---- Writing back ---- */
-
-/*
- * Write the dirty run `it`, or what of it lies in `mr`. The lock is released meanwhile. Returns 0, or
- * a negative errno with the pages still dirty; `*done` is where to go on.
- */
-static int write_back(struct pager *p, struct cached_iterator it, struct memmap_mappable_range mr,
-		      uint64_t *done)
-{
-	struct memmap_mappable_range run;
-	mr = first_of(memmap_mappable_range_intersect(mr, cached_iterator_range(it)), MAX_IO);
-	*done = mr.end;
-	int err = mark(p, it, mr, WRITING, &run);
-	if (err)
-		return err;
-	const struct memmap_file_range fr =
-		file_range(cached_set_find_segment(&p->pages, run.start));
-	const uint64_t size = p->size;
-	pthread_mutex_unlock(&p->lock);
-
-	/* From here on nobody stores into the pages. */
-	invalidate(p, run, false);
-	struct memmap_block_seq seq = bytes_of(p, fr);
-	if (run.end > size)
-		seq = memmap_block_seq_take_first(seq, size > run.start ? size - run.start : 0);
-	uint64_t offset = run.start;
-	while (!err && !memmap_block_seq_is_empty(seq)) {
-		const struct memmap_block block = memmap_block_seq_head(seq);
-		err = p->ops->write(p->context, offset, block.addr, block.len);
-		offset += block.len;
-		seq = memmap_block_seq_tail(seq);
-	}
-
-	pthread_mutex_lock(&p->lock);
-	unmark(p, run.start, err != 0);
-	return err;
-}
-
-/* Write all dirty pages of `mr`: 0 or the first error. With the lock held, which is released. */
-static int write_back_range(struct pager *p, struct memmap_mappable_range mr)
-{
-	int first_err = 0;
-	while (mr.start < mr.end) {
-		struct cached_iterator it = cached_set_lower_bound_segment(&p->pages, mr.start);
-		if (!cached_iterator_ok(it) || cached_iterator_start(it) >= mr.end)
-			break;
-		const struct cached_pages *v = cached_iterator_value_ptr(it);
-		if (v->dirty && v->mark != UNMARKED) {
-			wait_settled(p);
-			continue;
-		}
-		uint64_t done = cached_iterator_end(it);
-		if (v->dirty) {
-			int err = write_back(p, it, mr, &done);
-			if (!first_err)
-				first_err = err;
-		}
-		mr.start = done;
-	}
-	return first_err;
-}
-
-/* ---- Taking away ---- */
-
-/* What of `run` lies outside of `but`, its first part; empty when there is nothing. */
-static struct memmap_mappable_range outside(struct memmap_mappable_range run,
-					    struct memmap_mappable_range but)
-{
-	if (!memmap_mappable_range_overlaps(run, but))
-		return run;
-	if (run.start < but.start)
-		return (struct memmap_mappable_range){run.start, but.start};
-	return (struct memmap_mappable_range){but.end < run.end ? but.end : run.end, run.end};
-}
-
-/*
- * The next pages from the hand on that may be taken away, in `*out`; none of `but`. Terminal when
- * there are none.
- */
-static struct cached_iterator next_victim(struct pager *p, struct memmap_mappable_range but,
-					  struct memmap_mappable_range *out)
-{
-	struct cached_iterator it = cached_set_lower_bound_segment(&p->pages, p->hand);
-	/* Around once, so that the run which the hand is in is come to twice. */
-	for (bool wrapped = false;; it = cached_iterator_next_segment(it)) {
-		if (!cached_iterator_ok(it)) {
-			if (wrapped)
-				return it;
-			wrapped = true;
-			p->hand = 0;
-			it = cached_set_first_segment(&p->pages);
-			if (!cached_iterator_ok(it))
-				return it;
-		}
-		*out = cached_iterator_range(it);
-		if (out->start < p->hand)
-			out->start = p->hand;
-		*out = outside(*out, but);
-		if (cached_iterator_value_ptr(it)->mark == UNMARKED && out->start < out->end)
-			return it;
-	}
-}
-
-/*
- * Take pages away until at most `bytes` are cached, none of `but`. 0, or the first error of writing.
- * With the lock held, which is released meanwhile.
- */
-static int shrink(struct pager *p, uint64_t bytes, struct memmap_mappable_range but)
-{
-	int first_err = 0;
-	uint64_t failed =
-		0; /* bytes that could not be written: after a whole round of them, stop */
-	while (p->cached > bytes && failed <= p->dirty) {
-		struct memmap_mappable_range run;
-		struct cached_iterator it = next_victim(p, but, &run);
-		if (!cached_iterator_ok(it))
-			break;
-		const uint64_t most = page_end(p->cached - bytes);
-		run = first_of(run, most < MAX_IO ? most : MAX_IO);
-		p->hand = run.end;
-		if (cached_iterator_value_ptr(it)->dirty) {
-			int err = write_back(p, it, run, &run.end);
-			if (err) {
-				first_err = first_err ? first_err : err;
-				failed += memmap_mappable_range_length(run);
-				continue;
-			}
-			/* Clean now, and the lock has not been released since. */
-			it = cached_set_find_segment(&p->pages, run.start);
-		}
-		if (mark(p, it, run, TAKEN, &run)) {
-			/* No memory to cut it out: all of the run goes, if it may. */
-			const struct memmap_mappable_range whole = cached_iterator_range(it);
-			if (memmap_mappable_range_overlaps(whole, but) ||
-			    mark(p, it, whole, TAKEN, &run))
-				break;
-		}
-		pthread_mutex_unlock(&p->lock);
-		invalidate(p, run, false);
-		pthread_mutex_lock(&p->lock);
-		drop(p, run.start);
-	}
-	return first_err;
-}
-
-/* ---- Reading ---- */
-
-static int read_bytes(struct pager *p, uint64_t offset, struct memmap_block_seq seq)
-{
-	int err = 0;
-	while (!err && !memmap_block_seq_is_empty(seq)) {
-		const struct memmap_block block = memmap_block_seq_head(seq);
-		uint64_t done = 0;
-		err = p->ops->read(p->context, offset, block.addr, block.len, &done);
-		if (!err && done < block.len)
-			(void)memmap_zero(memmap_block_drop_first(block, done), NULL);
-		offset += block.len;
-		seq = memmap_block_seq_tail(seq);
-	}
-	return err;
-}
-
-/* One call of translate(), and what it has tried. */
-struct request {
-	struct memmap_mappable_range required;
-	bool write;
-	bool made_room;   /* under the limit; if that was not enough, it is exceeded */
-	bool made_memory; /* in the memory file */
-	bool alone;       /* reading more than the page itself failed */
-};
-
-/*
- * Read the pages of `mr`, which are absent, or make room for them. 0: look again. -ENOMEM, or a bus
- * error. The lock is released meanwhile, but not before the pages are there, marked.
- */
-static int read_in(struct pager *p, struct memmap_mappable_range mr, struct request *request)
-{
-	const uint64_t length = memmap_mappable_range_length(mr);
-	if (p->cache_limit && p->cached + length > p->cache_limit && !request->made_room) {
-		request->made_room = true;
-		(void)shrink(p, length < p->cache_limit ? p->cache_limit - length : 0,
-			     request->required);
-		return 0;
-	}
-	const struct memmap_allocate_opts opts = {
-		.kind = MEMMAP_MEMORY_PAGE_CACHE,
-		.mem_cg_id = p->mem_cg_id,
-	};
-	struct memmap_file_range fr;
-	int err = memmap_memory_file_allocate(p->mf, length, &opts, &fr);
-	if (err && !request->made_memory) {
-		request->made_memory = true;
-		(void)shrink(p, p->cached > length ? p->cached - length : 0, request->required);
-		return 0;
-	}
-	if (err)
-		return err;
-	err = cached_set_add(&p->pages, mr, (struct cached_pages){.at = fr.start, .mark = READING});
-	if (err) {
-		memmap_file_dec_ref(memmap_memory_file_file(p->mf), fr);
-		return err;
-	}
-	p->cached += length;
-	const uint64_t size = p->size;
-	pthread_mutex_unlock(&p->lock);
-
-	struct memmap_block_seq seq = bytes_of(p, fr);
-	if (mr.end > size)
-		seq = memmap_block_seq_take_first(seq, size > mr.start ? size - mr.start : 0);
-	err = read_bytes(p, mr.start, seq);
-
-	pthread_mutex_lock(&p->lock);
-	request->made_room = false;
-	request->made_memory = false;
-	if (!err)
-		unmark(p, mr.start, false);
-	else
-		drop(p, mr.start);
-	return err ? memmap_bus_error(err) : 0;
-}
-
-/*
- * See that the page at `at` is there and may be translated: 1 when it is, up to `*end`; 0 to look
- * again, the lock having been released; or an error. What is absent is read with what of `optional` is absent around it.
- */
-static int have_page(struct pager *p, uint64_t at, struct memmap_mappable_range optional,
-		     struct request *request, uint64_t *end)
-{
-	struct cached_iterator it;
-	struct cached_gap_iterator gap;
-	if (cached_set_find(&p->pages, at, &it, &gap)) {
-		const enum mark how = cached_iterator_value_ptr(it)->mark;
-		*end = cached_iterator_end(it);
-		if (how == UNMARKED || (how == WRITING && !request->write))
-			return 1;
-		wait_settled(p);
-		return 0;
-	}
-	const struct memmap_mappable_range page = {at, at + MEMMAP_PAGE_SIZE};
-	if (memmap_mappable_range_overlaps(p->frozen, page)) {
-		wait_settled(p);
-		return 0;
-	}
-	struct memmap_mappable_range mr =
-		memmap_mappable_range_intersect(cached_gap_iterator_range(gap), optional);
-	if (mr.start < at && at - mr.start > MAX_IO / 2)
-		mr.start = at - MAX_IO / 2;
-	mr = first_of(mr, MAX_IO);
-	if (request->alone || memmap_mappable_range_overlaps(mr, p->frozen) ||
-	    (p->cache_limit && memmap_mappable_range_length(mr) > p->cache_limit / 2))
-		mr = page;
-	/* What was taken away to make room may make the gap longer. */
-	if (request->made_memory ||
-	    (request->made_room && p->cached + memmap_mappable_range_length(mr) > p->cache_limit))
-		mr = page;
-	int err = read_in(p, mr, request);
-	/* Perhaps only what was not asked for fails. */
-	if (err && memmap_mappable_range_length(mr) > MEMMAP_PAGE_SIZE) {
-		request->alone = true;
-		return 0;
-	}
-	return err;
 }
 
 /* ---- The Mappable ---- */
@@ -525,7 +112,7 @@ static int translate(struct memmap_mappable *m, struct memmap_context *ctx,
 {
 	struct pager *p = of_mappable(m);
 	const bool write = (at & MEMMAP_WRITE) != 0;
-	struct request request = {.required = required, .write = write};
+	struct pager_request request = {.required = required, .write = write};
 	int err = 0;
 	if (write && !p->ops->write)
 		return -EACCES;
@@ -533,14 +120,14 @@ static int translate(struct memmap_mappable *m, struct memmap_context *ctx,
 	struct memmap_mappable_range within = optional;
 	uint64_t next = required.start;
 	while (next < required.end) {
-		uint64_t end = page_end(p->size);
+		uint64_t end = pager_page_end(p->size);
 		within.end = optional.end < end ? optional.end : end;
 		if (memmap_context_is_cancelled(ctx))
 			err = -EINTR;
 		else if (next >= within.end)
 			err = memmap_bus_error(-EFAULT);
 		else
-			err = have_page(p, next, within, &request, &end);
+			err = pager_have_page(p, next, within, &request, &end);
 		if (err < 0) {
 			required.end = next; /* what comes before it is there */
 			break;
@@ -604,7 +191,7 @@ static int take_pages(struct pager *p, struct memmap_mappable_range mr)
 			it = cached_iterator_next_segment(it);
 		if (!cached_iterator_ok(it) || cached_iterator_start(it) >= mr.end)
 			break;
-		wait_settled(p);
+		pager_wait_settled(p);
 	}
 	int err = cached_set_split_at(&p->pages, mr.start);
 	if (err >= 0)
@@ -629,9 +216,9 @@ static void release_pages(struct pager *p, struct memmap_mappable_range mr, bool
 		const uint64_t start = cached_iterator_start(it);
 		mr.start = cached_iterator_end(it);
 		if (keep)
-			unmark(p, start, cached_iterator_value_ptr(it)->dirty);
+			pager_unmark(p, start, cached_iterator_value_ptr(it)->dirty);
 		else
-			drop(p, start);
+			pager_drop(p, start);
 	}
 	p->frozen = (struct memmap_mappable_range){0, 0};
 	pthread_cond_broadcast(&p->settled);
@@ -646,7 +233,7 @@ static int punch_hole(struct memmap_mapping_identity *id, struct memmap_context 
 		return -EOPNOTSUPP;
 	pthread_mutex_lock(&p->changing);
 	pthread_mutex_lock(&p->lock);
-	const struct memmap_mappable_range all = {0, page_end(p->size)};
+	const struct memmap_mappable_range all = {0, pager_page_end(p->size)};
 	const uint64_t size = p->size;
 	mr = memmap_mappable_range_intersect(mr, all);
 	int err = 0;
@@ -657,7 +244,7 @@ static int punch_hole(struct memmap_mapping_identity *id, struct memmap_context 
 		const uint64_t end = mr.end < size ? mr.end : size;
 		err = p->ops->punch_hole(p->context, mr.start, end - mr.start);
 		if (!err)
-			invalidate(p, mr, false);
+			pager_invalidate(p, mr, false);
 		pthread_mutex_lock(&p->lock);
 		release_pages(p, mr, err != 0);
 		pthread_mutex_unlock(&p->lock);
@@ -670,11 +257,12 @@ static int punch_hole(struct memmap_mapping_identity *id, struct memmap_context 
 static void zero_tail(struct pager *p, uint64_t size)
 {
 	struct cached_iterator it = cached_set_find_segment(&p->pages, size);
-	const uint64_t end = page_end(size);
+	const uint64_t end = pager_page_end(size);
 	if (size == end || !cached_iterator_ok(it))
 		return;
 	const uint64_t at = cached_iterator_value_ptr(it)->at + (size - cached_iterator_start(it));
-	(void)memmap_zero_seq(bytes_of(p, (struct memmap_file_range){at, at + (end - size)}), NULL);
+	(void)memmap_zero_seq(pager_bytes_of(p, (struct memmap_file_range){at, at + (end - size)}),
+			      NULL);
 }
 
 /*
@@ -694,8 +282,9 @@ int memmap_pager_truncate(struct memmap_mappable *mappable, uint64_t size)
 	pthread_mutex_lock(&p->lock);
 	const uint64_t before = p->size;
 	const bool shorter = size < before;
-	const struct memmap_mappable_range taken = {memmap_page_round_down(size), page_end(before)};
-	const struct memmap_mappable_range cut = {page_end(size), page_end(before)};
+	const struct memmap_mappable_range taken = {memmap_page_round_down(size),
+						    pager_page_end(before)};
+	const struct memmap_mappable_range cut = {pager_page_end(size), pager_page_end(before)};
 	int err = shorter ? take_pages(p, taken) : 0;
 	if (err)
 		goto out;
@@ -711,7 +300,7 @@ int memmap_pager_truncate(struct memmap_mappable *mappable, uint64_t size)
 	}
 	if (!err && cut.start < cut.end) {
 		pthread_mutex_unlock(&p->lock);
-		invalidate(p, cut, true);
+		pager_invalidate(p, cut, true);
 		pthread_mutex_lock(&p->lock);
 		release_pages(p, cut, false);
 	}
@@ -737,7 +326,7 @@ static int write_all(struct memmap_mapping_identity *id, struct memmap_context *
 	struct pager *p = of_identity(id);
 	(void)ctx;
 	pthread_mutex_lock(&p->lock);
-	int err = write_back_range(p, mr);
+	int err = pager_write_back_range(p, mr);
 	pthread_mutex_unlock(&p->lock);
 	if (!err && p->ops->sync)
 		err = p->ops->sync(p->context);
@@ -751,10 +340,10 @@ static void dec_ref(struct memmap_mapping_identity *id, struct memmap_context *c
 		return;
 	if (!memmap_mapping_set_is_empty(&p->mappings.set))
 		memmap_panic("pager: the last reference goes, but it is still mapped");
-	(void)write_all(id, ctx, (struct memmap_mappable_range){0, page_end(p->size)});
+	(void)write_all(id, ctx, (struct memmap_mappable_range){0, pager_page_end(p->size)});
 	for (struct cached_iterator it = cached_set_first_segment(&p->pages);
 	     cached_iterator_ok(it); it = cached_iterator_next_segment(it))
-		memmap_file_dec_ref(memmap_memory_file_file(p->mf), file_range(it));
+		memmap_file_dec_ref(memmap_memory_file_file(p->mf), pager_file_range(it));
 	cached_set_destroy(&p->pages);
 	memmap_reverse_map_destroy(&p->mappings);
 	pthread_cond_destroy(&p->settled);
@@ -795,7 +384,7 @@ int memmap_pager_shrink(struct memmap_mappable *mappable, uint64_t bytes)
 {
 	struct pager *p = of_mappable(mappable);
 	pthread_mutex_lock(&p->lock);
-	int err = shrink(p, bytes, (struct memmap_mappable_range){0, 0});
+	int err = pager_shrink(p, bytes, (struct memmap_mappable_range){0, 0});
 	pthread_mutex_unlock(&p->lock);
 	return err;
 }
