@@ -13,6 +13,12 @@
  * the open file (what keeps it alive and how it is named in maps). The address space is a
  * MappingSpace: it tells each Mappable of every mapping that comes, goes or moves.
  *
+ * Given a memory file, the address space has pages too. It keeps PMAs (what is mapped now, and from
+ * where) in a second segment set: memmap_mm_handle_fault() gets the page that a guest has touched, and
+ * every call keeps pages right: what is unmapped is given back, what moves takes its pages along, and
+ * fork() shares private pages until somebody writes. A platform (<memmap/address_space.h>) makes them
+ * real; without one, whoever reads and writes for the guest asks for each page.
+ *
  * Functions that stand for a system call take its raw arguments and return what it returns: a
  * non-negative result or a negative errno. They never panic on any argument. Where Linux leaves a
  * call that it refuses half done, so does memmap: mprotect(2) that comes to a hole has changed what

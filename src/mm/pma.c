@@ -141,11 +141,10 @@ void mm_end_write(struct memmap_mm *mm)
 	mm_lock_unlock(&mm->mapping_lock, MM_LOCK_RANK_MAPPING);
 }
 
-/* May a PMA be split that nobody has made room for? */
+/* May a PMA be split that nobody has made room for? Needs no memory, unless the spare is used up. */
 static bool can_split(struct memmap_mm *mm)
 {
-	return mm->pmas.promised > mm->pmas_owed ||
-	       pma_set_reserve(&mm->pmas, mm->pmas_owed + SPARE_INSERTIONS) == 0;
+	return pma_set_reserve(&mm->pmas, mm->pmas_owed + SPARE_INSERTIONS) == 0;
 }
 
 static void must(int err)

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "guest.h"
+#include "panic.h"
 
 #define AT     UINT64_C(0x30000000)
 #define FILE_  (AT + M)
@@ -484,6 +485,134 @@ static void msync_reaches_the_file(void **state)
 	world_destroy(&w);
 }
 
+/*
+ * ---- Invalidation ----
+ */
+
+static void what_is_invalidated(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t start, end; /* in pages of the private file */
+		bool private;
+		const char *pages;
+	} ways[] = {
+		{0, 1, false, "30100000-30103000 rw- private\n30103000-30104000 r-- shared\n"},
+		{0, 1, true, "30101000-30103000 rw- private\n30103000-30104000 r-- shared\n"},
+		{1, 2, true,
+		 "30100000-30101000 rw- private\n30102000-30103000 rw- private\n"
+		 "30103000-30104000 r-- shared\n"},
+		{2, 4, true, "30100000-30102000 rw- private\n"},
+		{2, 4, false, "30100000-30103000 rw- private\n"},
+		{4, 9, true, "30100000-30103000 rw- private\n30103000-30104000 r-- shared\n"},
+	};
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct world w;
+		world_init(&w);
+		assert_int_equal(memmap_mm_sys_munmap(w.g.mm, AT, 8 * K), 0);
+		assert_int_equal(memmap_mm_sys_munmap(w.g.mm, SHARED, 4 * K), 0);
+		assert_int_equal(guest_write(&w.g, FILE_ + K, 'G'), 0);
+		assert_int_equal(guest_write(&w.g, FILE_ + 2 * K, 'H'), 0);
+		assert_int_equal(guest_read(&w.g, FILE_ + 3 * K), 'd');
+		paged_file_invalidate(
+			&w.a, (struct memmap_mappable_range){ways[i].start * K, ways[i].end * K},
+			ways[i].private);
+		char *table = page_table(w.g.mm), *found = joined(table);
+		assert_string_equal(found, ways[i].pages);
+		free(table);
+		free(found);
+		assert_int_equal(guest_read(&w.g, FILE_),
+				 ways[i].private && ways[i].start == 0 ? 'a' : 'F');
+		world_destroy(&w);
+	}
+}
+
+static void *no_memory(void *context, size_t size, size_t alignment)
+{
+	return *(bool *)context ? NULL : memmap_allocate(NULL, size, alignment);
+}
+
+static void give_back(void *context, void *memory, size_t size)
+{
+	(void)context;
+	memmap_deallocate(NULL, memory, size);
+}
+
+/* Without memory for another node, again and again: what is shared goes, and nothing breaks. */
+static void invalidating_needs_no_memory(void **state)
+{
+	(void)state;
+	const uint64_t nr = 600;
+	struct memmap_memory_file *mf = new_memory_file();
+	struct paged_file f;
+	struct guest g = {.mf = mf};
+	bool none = false;
+	struct memmap_allocator allocator = {no_memory, give_back, &none};
+	paged_file_init(&f, mf, nr * K);
+	test_platform_init_(&g.platform);
+	struct memmap_mm_options options = guest_options(&g);
+	options.allocator = &allocator;
+	options.fault_around = M;
+	assert_int_equal(memmap_mm_create(&options, &g.mm), 0);
+	assert_int_equal(map_file(g.mm, AT, nr * K, RW, MAP_SHARED | MAP_FIXED, &f.file, 0), AT);
+	assert_int_equal(map_file(g.mm, AT + 4 * M, nr * K, RW,
+				  MAP_PRIVATE | MAP_FIXED | MAP_POPULATE, &f.file, 0),
+			 AT + 4 * M);
+	for (uint64_t i = 0; i < nr; i++)
+		assert_int_equal(guest_read(&g, AT + i * K), paged_byte(i));
+	none = true;
+	for (uint64_t i = 1; i < nr; i += 2) {
+		struct memmap_mappable_range page = {i * K, (i + 1) * K};
+		paged_file_invalidate(&f, page, i % 4 == 1);
+		/* Nothing that was translated for it is there any more. */
+		assert_null(guest_mapping(&g, AT + i * K).file);
+	}
+	none = false;
+	assert_int_equal(memmap_mm_verify(g.mm), 0);
+	for (uint64_t i = 0; i < nr; i++) {
+		assert_int_equal(guest_read(&g, AT + i * K), paged_byte(i));
+		assert_int_equal(guest_read(&g, AT + 4 * M + i * K), paged_byte(i));
+	}
+	guest_destroy(&g);
+	paged_file_destroy(&f);
+	release_memory_file(mf);
+}
+
+/*
+ * ---- Locks ----
+ */
+
+static int64_t call_back(void *context)
+{
+	return memmap_mm_sys_munmap(context, AT, K);
+}
+
+static uint64_t random_that_calls_back(void *context, uint64_t bound)
+{
+	(void)bound;
+	return (uint64_t)call_back(*(struct memmap_mm **)context);
+}
+
+static void map_with_a_hook_that_calls_back(void)
+{
+	struct memmap_mm *mm = NULL;
+	struct memmap_mm_options options = small_options();
+	options.hooks.context = &mm;
+	options.hooks.random = random_that_calls_back;
+	assert_int_equal(memmap_mm_create(&options, &mm), 0);
+	(void)map_anon(mm, 0, K, RW, ANON | MAP_32BIT);
+}
+
+static void locks_out_of_order_are_told(void **state)
+{
+	(void)state;
+	if (MEMMAP_CHECK < 2)
+		skip();
+	assert_panics(
+		"the mapping lock of an address space is taken while the mapping lock is held",
+		map_with_a_hook_that_calls_back());
+}
+
 static void the_heap_is_memory(void **state)
 {
 	(void)state;
@@ -507,6 +636,9 @@ int main(void)
 		cmocka_unit_test(what_is_freed_lazily_goes_when_memory_is_short),
 		cmocka_unit_test(msync_reaches_the_file),
 		cmocka_unit_test(the_heap_is_memory),
+		cmocka_unit_test(what_is_invalidated),
+		cmocka_unit_test(invalidating_needs_no_memory),
+		cmocka_unit_test(locks_out_of_order_are_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
