@@ -506,6 +506,66 @@ static void test_value_of_a_segment(void **state)
 	assert_segments(0, 0x1000, 2, 0x1000, 0x3000, 1);
 }
 
+/* ---- One request for memory is refused, and all others are granted ---- */
+
+static long requests_made, request_refused, requests_live;
+
+static void *refusing_allocate(void *context, size_t size, size_t alignment)
+{
+	(void)context;
+	if (++requests_made == request_refused)
+		return NULL;
+	requests_live++;
+	return memmap_allocate(NULL, size, alignment);
+}
+
+static void refusing_deallocate(void *context, void *memory, size_t size)
+{
+	(void)context;
+	requests_live -= memory != NULL;
+	memmap_deallocate(NULL, memory, size);
+}
+
+static void test_one_request_refused(void **state)
+{
+	(void)state;
+	static const struct memmap_allocator refusing = {refusing_allocate, refusing_deallocate,
+							 NULL};
+	struct memmap_mapping_space space = {.ops = &ops};
+	const struct memmap_addr_range ar = {0x10000, 0x14000}, part = {0x11000, 0x12000};
+	int nr_refused = 0;
+	bool more = true;
+	for (request_refused = 1; more; request_refused++) {
+		struct memmap_mapping_set one;
+		memmap_mapping_set_init(&one, &refusing);
+		requests_made = 0;
+		int err = memmap_mapping_set_add_mapping(&one, &space, ar, 0, false, NULL);
+		if (err) {
+			assert_int_equal(err, -ENOMEM);
+			assert_true(memmap_mapping_set_is_empty(&one));
+			assert_int_equal(
+				memmap_mapping_set_add_mapping(&one, &space, ar, 0, false, NULL),
+				0);
+		}
+		nr_refused += err != 0;
+		err = memmap_mapping_set_remove_mapping(&one, &space, part, 0x1000, false, NULL);
+		if (err) {
+			assert_int_equal(err, -ENOMEM);
+			assert_int_equal(memmap_mapping_set_span(&one), 0x4000);
+			assert_int_equal(memmap_mapping_set_remove_mapping(&one, &space, part,
+									   0x1000, false, NULL),
+					 0);
+		}
+		nr_refused += err != 0;
+		assert_int_equal(memmap_mapping_set_span(&one), 0x3000);
+		assert_int_equal(memmap_mapping_set_verify(&one), 0);
+		more = requests_made >= request_refused;
+		memmap_mapping_set_destroy(&one);
+		assert_int_equal(requests_live, 0);
+	}
+	assert_true(nr_refused >= 5);
+}
+
 int main(void)
 {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -530,6 +590,7 @@ int main(void)
 		test(test_mappings_are_in_order),
 		test(test_value),
 		test(test_value_of_a_segment),
+		cmocka_unit_test(test_one_request_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
