@@ -35,6 +35,9 @@
  * is not mapped takes that way then, and costs ten times as much. What the kernel writes to where only
  * reading is mapped (a page that is not yet copied, say) still is -EFAULT: touch it for writing first.
  *
+ * Under ThreadSanitizer set report_signal_unsafe=0: faults are handled in a signal handler, but only such
+ * as the thread itself has caused, where it holds no lock.
+ *
  * Machines: x86-64 and AArch64, with host pages of 4 KiB.
  */
 #ifndef MEMMAP_PLATFORM_INPROC_H

@@ -20,13 +20,6 @@
 #include <memmap/mm.h>
 #include <memmap/platform_soft.h>
 
-/* ThreadSanitizer's own mind: handlers for faults do run in the middle of things here. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-	return "report_signal_unsafe=0";
-}
-
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 
 /* An address space on one platform or the other. */

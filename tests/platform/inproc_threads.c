@@ -19,13 +19,6 @@
 #define NR_PAGES  32
 #define NR_GUESTS 3
 
-/* ThreadSanitizer's own mind: handlers for faults do run in the middle of things here. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-	return "report_signal_unsafe=0";
-}
-
 static struct world w;
 static _Atomic(bool) stop;
 static _Atomic(uint64_t) nr_good, nr_bad;
@@ -130,6 +123,10 @@ static void test_unmapping(void **state)
 static void test_truncating(void **state)
 {
 	(void)state;
+	if (HAS_TSAN) {
+		print_message("left out: ThreadSanitizer cannot have handlers that fault\n");
+		skip();
+	}
 	storm(false, true);
 }
 

@@ -16,6 +16,16 @@
 #include "guest.h"
 #include <memmap/platform_inproc.h>
 
+/*
+ * For ThreadSanitizer: faults are handled in signal handlers, with all that takes. Included once in a
+ * program.
+ */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "report_signal_unsafe=0";
+}
+
 struct world {
 	struct memmap_inproc *inproc;
 	struct memmap_address_space *as;
