@@ -37,7 +37,8 @@ static const struct row rows[] = {
 	 100000, false},
 	{"pages", "fork 16 MiB", "a fork", fork_ours, fork_kernel, 4096, false},
 	{"pages", "fork 256 MiB", "a fork", fork_ours, fork_kernel, 65536, false},
-	{"pages", "fork 256 MiB, then write it all", "a page", copy_ours, copy_kernel, 65536, false},
+	{"pages", "fork 256 MiB, then write it all", "a page", copy_ours, copy_kernel, 65536,
+	 false},
 	{"pages", "two threads fork 16 MiB and write 64 pages", "a fork", storm_ours, storm_kernel,
 	 0, true},
 };

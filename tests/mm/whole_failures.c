@@ -34,7 +34,7 @@
 #include "platform/inproc/host.h"
 
 #define K      UINT64_C(4096)
-#define REGION UINT64_C(0x200000000000)
+#define REGION UINT64_C(0x20000000) /* low: free under every sanitizer */
 #define ANON   (REGION + 16 * K)
 #define SHARED (REGION + 64 * K)
 #define COPIED (REGION + 96 * K)
