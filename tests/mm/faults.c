@@ -328,6 +328,76 @@ static void an_answer_that_is_outdated_is_asked_for_again(void **state)
 	}
 }
 
+/*
+ * A File that must be read without a mapping, and whose page changes while it is read for the first
+ * time.
+ */
+static struct paged_file *read_slowly;
+static unsigned nr_reads;
+
+static void no_ref(struct memmap_file *file, struct memmap_file_range fr, uint32_t mem_cg_id)
+{
+	(void)file;
+	(void)fr;
+	(void)mem_cg_id;
+}
+
+static void no_deref(struct memmap_file *file, struct memmap_file_range fr)
+{
+	(void)file;
+	(void)fr;
+}
+
+static int not_mapped(struct memmap_file *file, struct memmap_file_range fr, memmap_access at,
+		      struct memmap_block_seq *out)
+{
+	(void)file;
+	(void)fr;
+	(void)at;
+	(void)out;
+	return -EOPNOTSUPP;
+}
+
+static int read_and_invalidate(struct memmap_file *file, uint64_t offset, void *buf, uint64_t len,
+			       uint64_t *done)
+{
+	(void)file;
+	(void)offset;
+	memset(buf, 'A' + (int)nr_reads, len);
+	if (nr_reads++ == 0)
+		paged_file_invalidate(read_slowly, (struct memmap_mappable_range){0, 4 * K}, true);
+	*done = len;
+	return 0;
+}
+
+static void what_changes_while_it_is_copied_is_copied_again(void **state)
+{
+	(void)state;
+	static const struct memmap_file_ops ops = {
+		.inc_ref = no_ref,
+		.dec_ref = no_deref,
+		.map_internal = not_mapped,
+		.buffer_read_at = read_and_invalidate,
+	};
+	struct memmap_file slow = {&ops};
+	struct memmap_memory_file *mf = new_memory_file();
+	struct paged_file f;
+	struct guest g;
+	paged_file_init(&f, mf, 4 * K);
+	f.instead = &slow;
+	read_slowly = &f;
+	nr_reads = 0;
+	guest_init(&g, mf);
+	assert_int_equal(map_file(g.mm, AT, 4 * K, RW, MAP_PRIVATE | MAP_FIXED, &f.file, 0), AT);
+	assert_int_equal(guest_write(&g, AT, 'x'), 0);
+	assert_int_equal(nr_reads, 2);
+	assert_int_equal(guest_read(&g, AT + 1), 'B');
+	assert_pages(&g, "30000000-30001000 rw- private\n");
+	guest_destroy(&g);
+	paged_file_destroy(&f);
+	release_memory_file(mf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +414,7 @@ int main(void)
 		cmocka_unit_test(writes_are_asked_for_when_they_come),
 		cmocka_unit_test(what_a_file_has_around_comes_along),
 		cmocka_unit_test(an_answer_that_is_outdated_is_asked_for_again),
+		cmocka_unit_test(what_changes_while_it_is_copied_is_copied_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,7 +129,8 @@ static void test_platform_destroy_(struct test_platform *p)
  */
 
 struct paged_file {
-	struct test_file file; /* must be first */
+	struct test_file file;       /* must be first */
+	struct memmap_file *instead; /* of the memory file, as what holds its pages */
 	pthread_mutex_t lock;
 	struct memmap_memory_file *mf;
 	struct memmap_file_range pages;
@@ -188,7 +189,7 @@ static int paged_translate_(struct memmap_mappable *m, struct memmap_context *ct
 	struct memmap_translation t = {
 		.source = memmap_mappable_range_intersect(
 			optional, (struct memmap_mappable_range){0, f->size}),
-		.file = memmap_memory_file_file(f->mf),
+		.file = f->instead ? f->instead : memmap_memory_file_file(f->mf),
 		.perms = f->tracks_writes && !(at & MEMMAP_WRITE)
 				 ? (memmap_access)(MEMMAP_READ | MEMMAP_EXEC)
 				 : MEMMAP_ANY_ACCESS,
