@@ -82,6 +82,11 @@ MEMMAP_BEGIN_DECLS
 #define MEMMAP_VM_MERGEABLE   UINT64_C(0x80000000)
 #define MEMMAP_VM_DROPPABLE   (UINT64_C(1) << 40)
 #define MEMMAP_VM_SEALED      (UINT64_C(1) << 42)
+/*
+ * No flag of Linux, but a rule: the file is told when a VMA goes (vm_ops->close; System V shared
+ * memory), and so no VMA of it vanishes into a neighbour. For memmap_mmap_file.extra_flags.
+ */
+#define MEMMAP_VM_CLOSES (UINT64_C(1) << 62)
 
 /*
  * One VMA, as it is shown to and taken from the embedding program.

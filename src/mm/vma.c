@@ -203,6 +203,8 @@ struct vma_iterator mm_merge_new(struct memmap_mm *mm, const struct vma_merge *m
 		right = merge_right(mm, m, vma_gap_iterator_next_segment(gap), left);
 	if (!vma_iterator_ok(left) && !vma_iterator_ok(right))
 		return none;
+	if (vma_iterator_ok(left) && (m->value.flags & MEMMAP_VM_CLOSES))
+		right = none; /* it would vanish */
 	mm_count(mm, m->value.flags, range_pages(m->range), 1);
 
 	/*
@@ -259,6 +261,8 @@ static struct vma_iterator merge_existing(struct memmap_mm *mm, const struct vma
 		right = merge_right(mm, m, vma_iterator_next_segment(middle), left);
 	if (!vma_iterator_ok(left) && !vma_iterator_ok(right))
 		return none;
+	if (at_left && at_right && (m->value.flags & MEMMAP_VM_CLOSES))
+		return none; /* it would vanish */
 
 	uint64_t pages = range_pages(m->range);
 	mm_count(mm, vma_iterator_value_ptr(middle)->flags, pages, -1);

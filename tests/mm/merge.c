@@ -113,6 +113,49 @@ static void test_special(void **state)
 }
 
 /* Two that were written to on their own stay apart, and so does what comes between them. */
+/* A VMA that its file wants to see go does not vanish into a neighbour; parts may change sides. */
+static void test_closing(void **state)
+{
+	(void)state;
+	struct test_file segment;
+	test_file_init(&segment, "segment");
+	struct memmap_mmap_file file = test_file_open(&segment);
+	file.extra_flags = MEMMAP_VM_CLOSES;
+	const uint64_t flags = MAP_SHARED | MAP_FIXED;
+	struct memmap_mm *mm = small_mm();
+	assert_int_equal(memmap_mm_sys_mmap(mm, AT, 6 * K, RW, flags, &file, 0, NULL), AT);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, AT, 2 * K, PROT_READ), 0);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, AT + 4 * K, 2 * K, PROT_READ), 0);
+	/* The whole of it would go. */
+	assert_int_equal(memmap_mm_sys_mprotect(mm, AT, 2 * K, RW), 0);
+	assert_vmas(mm, "30000000-30002000 rw-s segment+0\n"
+			"30002000-30004000 rw-s segment+2000\n"
+			"30004000-30006000 r--s segment+4000\n");
+	/* To both sides, or to one. */
+	assert_int_equal(memmap_mm_sys_mprotect(mm, AT, 2 * K, PROT_READ), 0);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, AT + 2 * K, 2 * K, PROT_READ), 0);
+	assert_vmas(mm, "30000000-30002000 r--s segment+0\n"
+			"30002000-30004000 r--s segment+2000\n"
+			"30004000-30006000 r--s segment+4000\n");
+	/* A part of it does not go. */
+	assert_int_equal(memmap_mm_sys_mprotect(mm, AT, 2 * K, RW), 0);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, AT + 2 * K, K, RW), 0);
+	assert_vmas(mm, "30000000-30003000 rw-s segment+0\n"
+			"30003000-30004000 r--s segment+3000\n"
+			"30004000-30006000 r--s segment+4000\n");
+	memmap_mm_release(mm);
+	/* A new mapping between two joins the one before it; the one after it stays. */
+	mm = small_mm();
+	assert_int_equal(memmap_mm_sys_mmap(mm, AT, K, RW, flags, &file, 0, NULL), AT);
+	assert_int_equal(memmap_mm_sys_mmap(mm, AT + 2 * K, K, RW, flags, &file, 2 * K, NULL),
+			 AT + 2 * K);
+	assert_int_equal(memmap_mm_sys_mmap(mm, AT + K, K, RW, flags, &file, K, NULL), AT + K);
+	assert_vmas(mm, "30000000-30002000 rw-s segment+0\n"
+			"30002000-30003000 rw-s segment+2000\n");
+	memmap_mm_release(mm);
+	test_file_destroy(&segment);
+}
+
 static void test_owners_keep_apart(void **state)
 {
 	(void)state;
@@ -427,6 +470,7 @@ int main(void)
 		cmocka_unit_test(test_new_mappings_join),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_special),
+		cmocka_unit_test(test_closing),
 		cmocka_unit_test(test_owners_keep_apart),
 		cmocka_unit_test(test_parts_rejoin),
 		cmocka_unit_test(test_owner_is_taken_over),

@@ -314,6 +314,14 @@ static void segments(void)
 	char *p = shmat(id, NULL, 0);
 	CHECK(p != (void *)-1);
 	memset(p, 1, 5 * PAGE);
+	/* What has been cut does not come together by vanishing, but may change sides. */
+	CHECK(mprotect(p, PAGE, PROT_READ) == 0);
+	CHECK(mprotect(p, PAGE, RW) == 0);
+	CHECK(mprotect(p, 3 * PAGE, PROT_READ) == 0);
+	CHECK(mprotect(p + PAGE, PAGE, RW) == 0);
+	CHECK(mprotect(p + 2 * PAGE, PAGE, RW) == 0);
+	CHECK(mprotect(p, 6 * PAGE, PROT_READ) == 0);
+	CHECK(mprotect(p, 6 * PAGE, RW) == 0);
 	char *q = shmat(id, NULL, SHM_RDONLY);
 	CHECK(q != (void *)-1);
 	CHECK(munmap(p + PAGE, PAGE) == 0);

@@ -423,6 +423,8 @@ int files_shm(struct files *files, int shmid, uint32_t key, struct opened_file *
 	struct opened_file *opened = make_opened(file, name, (size_t)n);
 	if (!opened)
 		return -ENOMEM;
+	/* The segment counts its attachments. */
+	opened->facts.extra_flags = MEMMAP_VM_CLOSES;
 	*out = opened;
 	return 0;
 }
