@@ -55,6 +55,20 @@ static int await(pid_t pid)
 
 /* ---- anonymous memory ---- */
 
+/* Thousands of VMAs, and calls about a few of them each. */
+static void many(void)
+{
+	const size_t nr = 8000;
+	unsigned int seed = 1;
+	char *p = map(NULL, nr * PAGE, RW, ANON, -1, 0);
+	for (size_t i = 0; i < nr; i += 2)
+		CHECK(mprotect(p + i * PAGE, PAGE, PROT_READ) == 0);
+	for (int i = 0; i < 2000; i++) {
+		char *q = p + (size_t)rand_r(&seed) % nr * PAGE;
+		CHECK(mprotect(q, PAGE, i & 1 ? PROT_READ : RW) == 0);
+	}
+}
+
 static void anonymous(void)
 {
 	char *p = map(NULL, 64 * PAGE, RW, ANON, -1, 0);
@@ -633,6 +647,7 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } exercises[] = {
+	{"many", many},
 	{"anonymous", anonymous},
 	{"owners", owners},
 	{"heap", heap},
