@@ -108,6 +108,9 @@ static struct step step_copy(struct generator *g, const struct kernel *kernel, u
 		if (!kernel->alive[step.args[0]])
 			step.args[0] = process;
 		pick_bytes(g, kernel, reads ? 'r' : 'w', &step.args[1], &step.args[2]);
+		/* Bytes that are read and written at once would be copied in an order of their own. */
+		if (step.args[2] > PAGE)
+			step.args[2] = PAGE;
 		/* At the same place of a page, so that it is no matter which byte goes first. */
 		step.args[3] = (pick_byte(g, kernel, 1, reads ? 'w' : 'r') & ~(PAGE - 1)) +
 			       step.args[1] % PAGE;

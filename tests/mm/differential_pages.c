@@ -68,6 +68,8 @@ static void table_unmap(struct memmap_address_space *as, struct memmap_addr_rang
 	struct guest *guest = guest_of(as);
 	const size_t from = table_find(guest, ar.start), to = table_find(guest, ar.end);
 
+	if (from == to)
+		return;
 	memmove(guest->pages + from, guest->pages + to,
 		(guest->nr_pages - to) * sizeof(*guest->pages));
 	guest->nr_pages -= to - from;
