@@ -397,13 +397,10 @@ static void thread_exited(struct trace *trace, struct thread *thread, int status
 
 static void handle(struct trace *trace, const struct memmap_trace_event *ev)
 {
-	struct thread *thread = ev->task ? ev->task->user : NULL;
+	struct thread *thread = ev->task->user;
 	switch (ev->kind) {
 	case MEMMAP_TRACE_ATTACHED:
 		attached(trace, ev->task);
-		break;
-	case MEMMAP_TRACE_LEAVING:
-		leave_all(trace);
 		break;
 	case MEMMAP_TRACE_CALL_ENTRY:
 		if (thread && thread->process->space && trace->failure[0] == '\0') {
@@ -442,8 +439,9 @@ static void handle(struct trace *trace, const struct memmap_trace_event *ev)
 		if (thread)
 			thread_exited(trace, thread, ev->status);
 		break;
+	case MEMMAP_TRACE_LEAVING:
 	case MEMMAP_TRACE_DONE:
-		break;
+		break; /* they are about no task: see run() */
 	}
 	if (ev->stopped)
 		memmap_tracer_resume(trace->tracer, ev->task);
@@ -461,6 +459,10 @@ static void run(struct trace *trace)
 		}
 		if (ev.kind == MEMMAP_TRACE_DONE)
 			return;
+		if (ev.kind == MEMMAP_TRACE_LEAVING) {
+			leave_all(trace);
+			continue;
+		}
 		if (!started) {
 			started = true;
 			trace->root = add_process(trace, ev.task->tid, NULL);
@@ -609,8 +611,11 @@ static void release(struct trace *trace)
 		struct process *process = trace->processes;
 		trace->processes = process->next;
 		space_put(process->space);
-		while (process->threads)
-			free_thread(process->threads);
+		struct thread *next;
+		for (struct thread *thread = process->threads; thread; thread = next) {
+			next = thread->next;
+			free(thread);
+		}
 		free(process->command);
 		free(process);
 	}

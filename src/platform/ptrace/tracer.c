@@ -522,9 +522,9 @@ void memmap_tracer_release(struct memmap_tracer *tracer)
 	else if (tracer->nr_tasks > 0)
 		reap_all();
 	for (size_t i = 0; i < TRACER_NR_BUCKETS; i++) {
-		while (tracer->buckets[i]) {
-			struct memmap_task *task = tracer->buckets[i];
-			unlink_task(tracer, task);
+		struct memmap_task *next;
+		for (struct memmap_task *task = tracer->buckets[i]; task; task = next) {
+			next = task->next_in_bucket;
 			free(task);
 		}
 	}
