@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 BUILD   = build/$(PRESET)
 
 .DEFAULT_GOAL := all
-.PHONY: all check demo bench fuzz lint format install uninstall coverage valgrind clean help
+.PHONY: all check demo bench fuzz lint format install uninstall coverage valgrind threads clean help
 
 ## all: build the library and the memmap command (installing what they need)
 all: deps-build
@@ -50,9 +50,15 @@ format: deps-lint
 
 ## valgrind: the tests under valgrind's memcheck
 valgrind: deps-check
-	@cmake --preset debug > /dev/null
+	@cmake --preset debug $(CMAKE_ARGS) > /dev/null
 	@cmake --build build/debug -j $(JOBS)
 	@scripts/valgrind build/debug
+
+## threads: the tests that make threads, under ThreadSanitizer
+threads: deps-check
+	@cmake --preset tsan -DMEMMAP_TESTS=ON > /dev/null
+	@cmake --build build/tsan -j $(JOBS) --target threaded_tests
+	@ctest --preset tsan -j $(JOBS) -L threads
 
 ## coverage: line and branch coverage of floors 1-3 and of everything
 coverage: deps-check

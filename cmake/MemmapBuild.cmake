@@ -44,6 +44,8 @@ function(memmap_floor name)
   set_property(GLOBAL APPEND PROPERTY MEMMAP_FLOOR_LIBS ${arg_LIBS})
 endfunction()
 
+add_custom_target(threaded_tests)
+
 # memmap_test(NAME SOURCES ... [LIBS ...] [LABELS ...] [ARGS ...] [TIMEOUT s]): a cmocka program that
 # CTest runs as NAME. Exit status 77 means skipped; the program says why.
 function(memmap_test name)
@@ -53,6 +55,18 @@ function(memmap_test name)
   target_link_libraries(${target} PRIVATE memmap_flags memmap_static PkgConfig::CMOCKA ${arg_LIBS})
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/src)
   add_test(NAME ${name} COMMAND ${target} ${arg_ARGS})
+  # Those that make threads are labelled so, and built by a target of their own: make threads.
+  foreach(source IN LISTS arg_SOURCES)
+    set(makes_threads "")
+    get_filename_component(path ${source} ABSOLUTE)
+    if(EXISTS ${path}) # those that are made by the build make no threads
+      file(STRINGS ${path} makes_threads REGEX "pthread_create" LIMIT_COUNT 1)
+    endif()
+    if(makes_threads)
+      list(APPEND arg_LABELS threads)
+      add_dependencies(threaded_tests ${target})
+    endif()
+  endforeach()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
