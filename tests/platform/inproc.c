@@ -198,6 +198,11 @@ static void test_layout(void **state)
 		assert_true(memmap_mm_sys_mmap(mm, region.end, K, PROT_READ,
 					       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0,
 					       NULL) < 0);
+		/* Nobody could touch what lay there. */
+		assert_int_equal(memmap_mm_sys_mmap(mm, region.start - K, K, PROT_READ,
+						    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL,
+						    0, NULL),
+				 -EPERM);
 		memmap_mm_release(mm);
 		memmap_inproc_release(inproc);
 	}
@@ -520,6 +525,39 @@ static void with_failing_calls(int n, int nr_failures, bool userfaultfd)
 	world_end(&w);
 }
 
+/* Kernels that fail late have taken away what was there: nobody else must get that place. */
+static struct memmap_addr_range hole;
+
+static int leave_hole(const char *call)
+{
+	if (strcmp(call, "map") != 0)
+		return 0;
+	assert_int_equal(munmap(memmap_pointer_of_(hole.start), hole.end - hole.start), 0);
+	return -ENODEV;
+}
+
+static void test_holes(void **state)
+{
+	(void)state;
+	struct world w;
+	world_begin(&w, (struct memmap_inproc_options){0});
+	const uint64_t a = w.base + 7 * K;
+	hole = (struct memmap_addr_range){a, a + 3 * K};
+	for (int mapped = 0; mapped < 2; mapped++) {
+		if (mapped)
+			assert_int_equal(map(&w, a + K, 0, 4 * K, RW), 0);
+		memmap_inproc_host_hook = leave_hole;
+		assert_int_equal(map(&w, a, 8 * K, 3 * K, RW), -ENODEV);
+		memmap_inproc_host_hook = NULL;
+		assert_int_equal(memmap_inproc_verify(w.inproc), 0);
+		assert_ptr_equal(mmap(memmap_pointer_of_(a), 3 * K, PROT_READ,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+				 MAP_FAILED);
+		assert_int_equal(errno, EEXIST);
+	}
+	world_end(&w);
+}
+
 static void test_failing_calls(void **state)
 {
 	(void)state;
@@ -644,6 +682,7 @@ int main(void)
 		cmocka_unit_test(test_guest_code),    cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_model),         cmocka_unit_test(test_failing_calls),
 		cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_guest_stack),
+		cmocka_unit_test(test_holes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 
 #include <cmocka.h>
@@ -123,6 +124,22 @@ static void check_foreign(void)
 	check_signal((uintptr_t)hole, MEMMAP_READ, SIGSEGV, SEGV_ACCERR);
 }
 
+/* What no page would help against is not the region's, though it is said to be there. */
+static void check_not_of_a_page(int number, int code)
+{
+	siginfo_t info = {.si_signo = number, .si_code = code};
+	info.si_addr = memmap_pointer_of_(a);
+	touch_write(a, 1);
+	const int before = nr_calls;
+	if (sigsetjmp(back, 1) == 0) {
+		(void)syscall(SYS_rt_tgsigqueueinfo, getpid(), (pid_t)syscall(SYS_gettid), number,
+			      &info);
+		child_not_reached();
+	}
+	child_assert(nr_calls == before + 1 && last.si_code == code);
+	child_assert((uintptr_t)last.si_addr == a);
+}
+
 static void handler_before(void)
 {
 	default_actions();
@@ -130,6 +147,8 @@ static void handler_before(void)
 	begin((struct memmap_inproc_options){0});
 	check_signals();
 	check_foreign();
+	check_not_of_a_page(SIGBUS, BUS_ADRALN);
+	check_not_of_a_page(SIGSEGV, SEGV_PKUERR);
 	world_end(&w);
 	check_foreign();
 }

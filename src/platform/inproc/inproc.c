@@ -134,7 +134,7 @@ void memmap_inproc_layout(const struct memmap_inproc *inproc, struct memmap_mm_l
 	const struct memmap_addr_range region = inproc->region;
 	const uint64_t length = region.end - region.start;
 	memmap_mm_layout_default(layout);
-	layout->min_addr = region.start;
+	layout->min_addr = layout->min_fixed_addr = region.start;
 	layout->task_size = region.end;
 	layout->start_code = layout->end_code = region.start;
 	layout->start_data = layout->end_data = region.start;

@@ -230,7 +230,7 @@ void inproc_drop(struct memmap_inproc *inproc, struct memmap_addr_range ar)
 
 /* ---- The operations ---- */
 
-/* Is `ar` part of a run that maps the same, with no less permitted? */
+/* Is `ar` part of a run that maps the same, with the same permitted? */
 static bool is_mapped(const struct memmap_inproc *inproc, struct memmap_addr_range ar,
 		      const struct host_mapping *m)
 {
@@ -261,6 +261,9 @@ static int map_file_locked(struct memmap_inproc *inproc, struct memmap_addr_rang
 	int err;
 	do {
 		err = memmap_inproc_host_map(ar, m->fd, m->offset, m->at, true);
+		/* Older kernels leave a hole then, which the program's own mmap(2) could get. */
+		if (err)
+			(void)inproc_clear(inproc, ar);
 		/* The kernel is out of VMAs sooner than the budget: others have them. */
 	} while (err == -ENOMEM && drop_some(inproc));
 	if (err) {

@@ -138,14 +138,25 @@ static void block_signals(sigset_t *before)
 	(void)pthread_sigmask(SIG_BLOCK, &all, before);
 }
 
+/*
+ * Was it for want of a page, or of permission to touch it? Only then may mapping it help. What is
+ * misaligned, or forbidden by a protection key, would come again for ever. SI_KERNEL: the address is
+ * none, and not told.
+ */
+static bool is_of_a_page(const siginfo_t *info)
+{
+	if (info->si_signo == SIGSEGV)
+		return info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR;
+	return info->si_code != BUS_ADRALN && info->si_code != SI_KERNEL;
+}
+
 static enum memmap_fault_verdict resolve(const siginfo_t *info, void *ucontext,
 					 struct memmap_fault_notes *out)
 {
 	const uint64_t addr = (uintptr_t)info->si_addr;
 	if (probing)
 		return MEMMAP_FAULT_NOT_OF_GUEST;
-	/* SI_KERNEL: the address is none, and not told. */
-	struct memmap_inproc *inproc = info->si_code == SI_KERNEL ? NULL : find_region(addr);
+	struct memmap_inproc *inproc = is_of_a_page(info) ? find_region(addr) : NULL;
 	if (!inproc)
 		return MEMMAP_FAULT_NOT_OF_GUEST;
 
