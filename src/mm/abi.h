@@ -11,6 +11,9 @@
 #ifndef MAP_DROPPABLE
 #	define MAP_DROPPABLE 0x08 /* Linux 6.11 */
 #endif
+#ifndef MAP_32BIT
+#	define MAP_32BIT 0x40 /* x86's own: headers of other machines lack it */
+#endif
 #ifndef MAP_ABOVE4G
 #	define MAP_ABOVE4G 0x80 /* Linux 6.6 */
 #endif

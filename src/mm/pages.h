@@ -73,10 +73,4 @@ int mm_for_each_resident(struct memmap_mm *mm, struct memmap_addr_range ar,
 				   const struct mm_resident *run),
 			 void *arg);
 
-/*
- * How many of the pages of a private run nobody else holds (Private in smaps; the others are
- * Shared). Not for pages of zeros. For `fn` of mm_for_each_resident().
- */
-uint64_t mm_unique_pages(const struct memmap_mm *mm, const struct mm_resident *run);
-
 #endif /* MEMMAP_SRC_MM_PAGES_H */

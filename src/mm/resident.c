@@ -50,26 +50,6 @@ int mm_for_each_resident(struct memmap_mm *mm, struct memmap_addr_range ar,
 	return 0;
 }
 
-/* Pages of `fr` with one reference: all, or each half on its own. */
-static uint64_t unique_pages(struct memmap_memory_file *mf, struct memmap_file_range fr)
-{
-	const uint64_t pages = (fr.end - fr.start) >> MEMMAP_PAGE_SHIFT;
-	if (memmap_memory_file_has_unique_ref(mf, fr))
-		return pages;
-	if (pages <= 1)
-		return 0;
-	const uint64_t middle = fr.start + (pages / 2 << MEMMAP_PAGE_SHIFT);
-	return unique_pages(mf, (struct memmap_file_range){fr.start, middle}) +
-	       unique_pages(mf, (struct memmap_file_range){middle, fr.end});
-}
-
-uint64_t mm_unique_pages(const struct memmap_mm *mm, const struct mm_resident *run)
-{
-	struct memmap_file_range fr = {run->offset,
-				       run->offset + (run->range.end - run->range.start)};
-	return unique_pages(mm->memory_file, fr);
-}
-
 void mm_count_resident(const struct memmap_mm *mm, struct memmap_mm_stats *out)
 {
 	out->peak_rss_pages = mm->peak_resident_pages > mm->resident_pages ? mm->peak_resident_pages
