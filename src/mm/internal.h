@@ -142,6 +142,12 @@ struct memmap_mm {
 	uint64_t peak_resident_pages; /* the most that was, before it became less */
 	size_t pmas_owed;             /* insertions that the operation under way was promised */
 	uint64_t invalidations;       /* how often something was invalidated */
+	/*
+	 * While a move is under way: where the pages are still, and where Mappables take them to be
+	 * already. Empty: there is none.
+	 */
+	struct memmap_addr_range moving_from;
+	uint64_t moving_to;
 	/* Pages of zeros for those who read before anything was written; empty: none yet. */
 	struct memmap_file_range zeros;
 };

@@ -229,6 +229,27 @@ static void describe_move(struct memmap_mm *mm, struct vma_iterator it, const st
 }
 
 /*
+ * From the moment when a Mappable is told of the destination until the pages are there, what it
+ * invalidates there goes from the source.
+ */
+static void begin_moving_pages(struct memmap_mm *mm, const struct move *m)
+{
+	if (!mm_has_pages(mm))
+		return;
+	MM_LOCK_ACTIVE(mm);
+	mm->moving_from = m->from;
+	mm->moving_to = m->to.start;
+}
+
+static void end_moving_pages(struct memmap_mm *mm)
+{
+	if (!mm_has_pages(mm))
+		return;
+	MM_LOCK_ACTIVE(mm);
+	mm->moving_from = range_of(0, 0);
+}
+
+/*
  * Get all memory that moving takes, and tell the Mappables.
  *
  * Returns:     0, or a negative errno
@@ -254,6 +275,7 @@ static int prepare_move(struct memmap_mm *mm, struct move *m)
 	err = m->unmap_tail ? mm_unmap_tell(mm, &m->tail) : 0;
 	if (err)
 		goto untell_dest;
+	begin_moving_pages(mm, m);
 	if (v->mappable)
 		err = memmap_mappable_copy_mapping(v->mappable, mm->context, &mm->space, m->from,
 						   m->to, v->offset, vma_is_shared_writable(v));
@@ -269,6 +291,7 @@ static int prepare_move(struct memmap_mm *mm, struct move *m)
 		return 0;
 	}
 untell_tail:
+	end_moving_pages(mm);
 	if (m->unmap_tail)
 		mm_unmap_untell(mm, &m->tail);
 untell_dest:
@@ -307,6 +330,7 @@ static void move_pages(struct memmap_mm *mm, const struct move *m)
 	mm_hide_pages(mm, m->from);
 	MM_LOCK_ACTIVE(mm);
 	mm_move_pmas(mm, m->from, m->to.start);
+	mm->moving_from = range_of(0, 0);
 }
 
 /* Do all that was prepared. */

@@ -351,18 +351,12 @@ static void discard_private(struct memmap_mm *mm, struct memmap_addr_range ar)
 }
 
 /*
- * Called under a Mappable's locks, at any time. What is shared can be had again, so a PMA that the
- * range cuts goes as a whole when there is no memory to part it.
+ * What is shared can be had again, so a PMA that the range cuts goes as a whole when there is no memory
+ * to part it.
  */
-void mm_invalidate(struct memmap_mapping_space *ms, struct memmap_addr_range ar,
-		   struct memmap_invalidate_opts opts)
+static void invalidate(struct memmap_mm *mm, struct memmap_addr_range ar,
+		       struct memmap_invalidate_opts opts)
 {
-	struct memmap_mm *mm = (struct memmap_mm *)((char *)ms - offsetof(struct memmap_mm, space));
-	if (!mm_has_pages(mm))
-		return;
-	MM_LOCK_ACTIVE(mm);
-	mm->invalidations++;
-
 	struct pma_iterator it = pma_find(&mm->pmas, ar.start);
 	if (!pma_iterator_ok(it) || pma_iterator_start(it) >= ar.end)
 		return;
@@ -386,4 +380,26 @@ void mm_invalidate(struct memmap_mapping_space *ms, struct memmap_addr_range ar,
 		discard_private(mm, ar);
 	/* For the next time; when there is none, can_split() asks again then. */
 	(void)pma_set_reserve(&mm->pmas, mm->pmas_owed + SPARE_INSERTIONS);
+}
+
+/* Called under a Mappable's locks, at any time. */
+void mm_invalidate(struct memmap_mapping_space *ms, struct memmap_addr_range ar,
+		   struct memmap_invalidate_opts opts)
+{
+	struct memmap_mm *mm = (struct memmap_mm *)((char *)ms - offsetof(struct memmap_mm, space));
+	if (!mm_has_pages(mm))
+		return;
+	MM_LOCK_ACTIVE(mm);
+	mm->invalidations++;
+	invalidate(mm, ar, opts);
+
+	const struct memmap_addr_range from = mm->moving_from;
+	const uint64_t to = mm->moving_to;
+	struct memmap_addr_range moving =
+		memmap_addr_range_intersect(ar, range_of(to, to + (from.end - from.start)));
+	if (moving.start < moving.end)
+		invalidate(
+			mm,
+			range_of(from.start + (moving.start - to), from.start + (moving.end - to)),
+			opts);
 }

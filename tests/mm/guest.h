@@ -139,6 +139,7 @@ struct paged_file {
 	unsigned refuse_in; /* the how-manieth translate() is refused, for want of memory */
 	unsigned nr_translated;
 	void (*in_translate)(struct paged_file *f); /* called before an answer is returned */
+	void (*in_remove)(struct paged_file *f);    /* called when a mapping has been removed */
 	unsigned nr_synced;
 };
 
@@ -166,6 +167,8 @@ static int paged_remove_(struct memmap_mappable *m, struct memmap_context *ctx,
 	pthread_mutex_lock(&f->lock);
 	int err = test_remove_mapping_(m, ctx, ms, ar, offset, writable);
 	pthread_mutex_unlock(&f->lock);
+	if (f->in_remove)
+		f->in_remove(f);
 	return err;
 }
 

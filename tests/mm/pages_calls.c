@@ -527,6 +527,34 @@ static void what_is_invalidated(void **state)
 	}
 }
 
+static void cut_off(struct paged_file *f)
+{
+	f->in_remove = NULL;
+	paged_file_resize(f, K);
+}
+
+/* The file is truncated when it knows of the destination only, and the pages are not there yet. */
+static void what_is_invalidated_while_it_moves(void **state)
+{
+	(void)state;
+	struct world w;
+	world_init(&w);
+	assert_int_equal(guest_write(&w.g, FILE_ + 2 * K, 'H'), 0);
+	assert_int_equal(memmap_mm_sys_munmap(w.g.mm, AT, 8 * K), 0);
+	w.a.in_remove = w.b.in_remove = cut_off;
+	assert_int_equal(memmap_mm_sys_mremap(w.g.mm, SHARED, 4 * K, 4 * K,
+					      MREMAP_MAYMOVE | MREMAP_FIXED, DEST),
+			 DEST);
+	assert_int_equal(memmap_mm_sys_mremap(w.g.mm, FILE_, 4 * K, 4 * K,
+					      MREMAP_MAYMOVE | MREMAP_FIXED, DEST + 4 * K),
+			 DEST + 4 * K);
+	assert_pages(&w.g, "30400000-30401000 rw- shared\n30404000-30405000 rw- private\n");
+	/* What is invalidated later is not taken for that. */
+	paged_file_invalidate(&w.b, (struct memmap_mappable_range){0, K}, true);
+	assert_pages(&w.g, "30404000-30405000 rw- private\n");
+	world_destroy(&w);
+}
+
 static void *no_memory(void *context, size_t size, size_t alignment)
 {
 	return *(bool *)context ? NULL : memmap_allocate(NULL, size, alignment);
@@ -637,6 +665,7 @@ int main(void)
 		cmocka_unit_test(msync_reaches_the_file),
 		cmocka_unit_test(the_heap_is_memory),
 		cmocka_unit_test(what_is_invalidated),
+		cmocka_unit_test(what_is_invalidated_while_it_moves),
 		cmocka_unit_test(invalidating_needs_no_memory),
 		cmocka_unit_test(locks_out_of_order_are_told),
 	};
