@@ -56,9 +56,10 @@ static void file_inc_ref(struct memmap_file *file, struct memmap_file_range fr, 
 
 static void file_dec_ref(struct memmap_file *file, struct memmap_file_range fr)
 {
+	if (MEMMAP_CHECK < 2)
+		return;
 	const uint64_t nr = memmap_file_range_length(fr) / MEMMAP_PAGE_SIZE;
-	if (MEMMAP_CHECK >= 2 &&
-	    __atomic_fetch_sub(&of_file(file)->inode->nr_page_refs, nr, __ATOMIC_RELAXED) < nr)
+	if (__atomic_fetch_sub(&of_file(file)->inode->nr_page_refs, nr, __ATOMIC_RELAXED) < nr)
 		memmap_panic("host file: dec_ref of [0x%" PRIx64 ", 0x%" PRIx64
 			     ") drops more references than were taken",
 			     fr.start, fr.end);

@@ -392,7 +392,7 @@ int memmap_shared_memory_write(struct memmap_mappable *mappable, uint64_t offset
 		err = populate(sm, (struct memmap_mappable_range){page, page + MEMMAP_PAGE_SIZE});
 		if (err)
 			break;
-		copy_pages(sm, at, (char *)(uintptr_t)(bytes + *done), n, true);
+		copy_pages(sm, at, (char *)bytes + *done, n, true); /* only read from */
 		*done += n;
 		if (at + n > sm->size)
 			sm->size = at + n;
