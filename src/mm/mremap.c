@@ -266,7 +266,8 @@ static int prepare_move(struct memmap_mm *mm, struct move *m)
 		MM_LOCK_ACTIVE_READ(mm);
 		nr_pmas = mm_nr_pmas(mm, m->from);
 	}
-	int err = mm_reserve(mm, 3 * MM_UNMAP_RESERVE + 1, 3 * MM_UNMAP_RESERVE + nr_pmas);
+	int err = mm_reserve(mm, (size_t)3 * MM_UNMAP_RESERVE + 1,
+			     (size_t)3 * MM_UNMAP_RESERVE + nr_pmas);
 	if (err)
 		return err;
 	err = m->unmap_dest ? mm_unmap_tell(mm, &m->dest) : 0;

@@ -285,8 +285,10 @@ static void get_vmas(struct memmap_state_source *source, struct loading *l)
 		return;
 	l->vmas = memmap_allocate(l->mm->allocator, l->cap * sizeof(*l->vmas),
 				  _Alignof(struct memmap_vma));
-	if (!l->vmas)
+	if (!l->vmas) {
 		memmap_state_get_error(source, -ENOMEM, out_of_memory);
+		return;
+	}
 	for (size_t i = 0; i < l->cap && !memmap_state_get_failed(source); i++)
 		get_vma(source, l);
 }
@@ -296,8 +298,7 @@ static void release_vmas(struct loading *l)
 	for (size_t i = 0; i < l->nr; i++) {
 		const char *text = l->vmas[i].anon_name;
 		if (text)
-			memmap_deallocate(l->mm->allocator, (char *)(uintptr_t)text,
-					  strlen(text) + 1);
+			memmap_deallocate(l->mm->allocator, (char *)text, strlen(text) + 1);
 	}
 	memmap_deallocate(l->mm->allocator, l->vmas, l->cap * sizeof(*l->vmas));
 }
