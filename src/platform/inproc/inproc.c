@@ -117,7 +117,9 @@ struct memmap_address_space *memmap_inproc_address_space(struct memmap_inproc *i
 
 void memmap_inproc_set_faults(struct memmap_inproc *inproc, struct memmap_faults faults)
 {
+	(void)pthread_mutex_lock(&inproc->lock);
 	inproc->faults = faults;
+	(void)pthread_mutex_unlock(&inproc->lock);
 }
 
 struct memmap_addr_range memmap_inproc_range(const struct memmap_inproc *inproc)

@@ -65,8 +65,10 @@ static void serve(struct memmap_inproc *inproc, const struct uffd_msg *message)
 	const bool writes = message->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
 	enum memmap_fault_code code;
 	atomic_fetch_add_explicit(&inproc->nr_kernel_waits, 1, memory_order_relaxed);
-	int err = inproc->faults.handle(inproc->faults.context, addr,
-					writes ? MEMMAP_WRITE : MEMMAP_READ, &code);
+	(void)pthread_mutex_lock(&inproc->lock);
+	const struct memmap_faults faults = inproc->faults;
+	(void)pthread_mutex_unlock(&inproc->lock);
+	int err = faults.handle(faults.context, addr, writes ? MEMMAP_WRITE : MEMMAP_READ, &code);
 	if (err)
 		refuse(inproc, addr);
 	(void)memmap_inproc_host_wake(inproc->userfault.fd, page_at(addr));
