@@ -30,8 +30,8 @@
 
 #include <jansson.h>
 
-#include "../../tools/memmap/plot_text.h"
-#include "../../tools/memmap/svg.h"
+#include "../../tools/memmap/plot/plot_text.h"
+#include "../../tools/memmap/plot/svg.h"
 
 enum { DEFAULT_ROUNDS = 15, MOST_ROUNDS = 1000, MOST_ARGUMENTS = 16 };
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "calls.h"
+#include "trace/calls.h"
 
 static void reads(const char *expected, struct memmap_traced_call call)
 {

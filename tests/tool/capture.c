@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "capture.h"
+#include "maps/capture.h"
 
 static const char smaps[] =
 	"55d0c0000000-55d0c0003000 r-xp 00002000 fe:00 1311                       /usr/bin/cat\n"

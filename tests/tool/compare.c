@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "compare.h"
+#include "trace/compare.h"
 
 #define FIRST  "1000-3000 r--p 00000000 00:01 5    /a\n"
 #define MIDDLE "5000-9000 rw-p 00000000 00:00 0 \n"

@@ -12,7 +12,7 @@
 
 #include <memmap/mm.h>
 
-#include "../../tools/memmap/history_data.h"
+#include "../../tools/memmap/history/history_data.h"
 
 #define R   MEMMAP_VM_READ
 #define RW  (MEMMAP_VM_READ | MEMMAP_VM_WRITE)

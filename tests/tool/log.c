@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "replay.h"
+#include "replay/replay.h"
 
 static const char good[] =
 	"memmap log 1\n"

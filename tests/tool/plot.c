@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#include "../../tools/memmap/plot.h"
-#include "../../tools/memmap/plot_internal.h"
+#include "../../tools/memmap/plot/plot.h"
+#include "../../tools/memmap/plot/plot_internal.h"
 #include "history_fixture.h"
 #include "plot_reader.h"
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../tools/memmap/plot_text.h"
+#include "../../tools/memmap/plot/plot_text.h"
 
 /* Where a piece of text is, at most. */
 struct text_box {

@@ -4,10 +4,10 @@
  */
 #include <string.h>
 
-#include "maps.h"
+#include "maps/maps.h"
 #include "options.h"
-#include "replay_command.h"
-#include "trace.h"
+#include "replay/replay_command.h"
+#include "trace/trace.h"
 
 static const char usage[] =
 	"Usage: memmap COMMAND [ARG]...\n"

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trace.h"
+#include "trace/trace.h"
 
 /* Options that have no letter. */
 enum { OPTION_PLOT = 256, OPTION_LOG, OPTION_STACKS };

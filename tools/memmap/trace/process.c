@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Address spaces and what the model must be told of their processes.
+ */
+#include "trace/process.h"
+
+#include <stdlib.h>
+#include <sys/personality.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "replay/image.h"
+#include "report/record.h"
+
+#define CAPABILITY(n) (UINT64_C(1) << (n))
+#define CAP_IPC_LOCK  CAPABILITY(14)
+#define CAP_SYS_RAWIO CAPABILITY(17)
+
+struct space *space_create(struct space **list, pid_t pid)
+{
+	struct space *space = calloc(1, sizeof(*space));
+	if (!space)
+		return NULL;
+	space->nr_references = 1;
+	space->pid = pid;
+	space->recorder = pid;
+	space->maps.fd = -1;
+	space->pagemap_fd = -1;
+	space->next = *list;
+	space->link = list;
+	if (space->next)
+		space->next->link = &space->next;
+	*list = space;
+	return space;
+}
+
+void space_put(struct space *space)
+{
+	if (!space || --space->nr_references > 0)
+		return;
+	*space->link = space->next;
+	if (space->next)
+		space->next->link = space->link;
+	memmap_mm_release(space->mm);
+	memmap_proc_reader_release(&space->maps);
+	if (space->pagemap_fd >= 0)
+		close(space->pagemap_fd);
+	memmap_text_release(&space->text);
+	image_release(space->image);
+	space_record_release(space->record);
+	free(space);
+}
+
+static bool open_pagemap(struct space *space)
+{
+	if (space->pagemap_fd < 0)
+		space->pagemap_fd = memmap_pagemap_open(space->pid);
+	return space->pagemap_fd >= 0;
+}
+
+bool space_has_anonymous(void *context, struct memmap_addr_range ar)
+{
+	struct space *space = context;
+	if (space->copy)
+		space = space->copy;
+	return open_pagemap(space) && memmap_has_anonymous_pages(space->pagemap_fd, ar) == 1;
+}
+
+void process_refresh_credentials(struct process *process)
+{
+	uint64_t capabilities;
+	pid_t tgid, tracer;
+	if (memmap_process_status(process->pid, &capabilities, &tgid, &tracer))
+		return;
+	process->credentials_stale = false;
+	process->limits.cap_ipc_lock = (capabilities & CAP_IPC_LOCK) != 0;
+	process->limits.cap_sys_rawio = (capabilities & CAP_SYS_RAWIO) != 0;
+	if (process->space)
+		process->space->limits_of = NULL;
+}
+
+void process_refresh_limits(struct process *process)
+{
+	struct memmap_mm_limits *limits = &process->limits;
+	struct memmap_process_limit limit;
+	if (memmap_process_limit(process->pid, RLIMIT_AS, &limit) == 0)
+		limits->address_space = limit.soft;
+	if (memmap_process_limit(process->pid, RLIMIT_DATA, &limit) == 0) {
+		limits->data = limit.soft;
+		limits->data_max = limit.hard;
+	}
+	if (memmap_process_limit(process->pid, RLIMIT_STACK, &limit) == 0)
+		limits->stack = limit.soft;
+	if (memmap_process_limit(process->pid, RLIMIT_MEMLOCK, &limit) == 0)
+		limits->memlock = limit.soft;
+	process->personality = memmap_process_personality(process->pid);
+	limits->read_implies_exec = (process->personality & READ_IMPLIES_EXEC) != 0;
+	if (process->space)
+		process->space->limits_of = NULL;
+}
+
+void process_use_limits(struct process *process)
+{
+	if (process->space->limits_of == process)
+		return;
+	process->space->limits_of = process;
+	memmap_mm_set_limits(process->space->mm, &process->limits);
+}
+
+void limits_of_machine(struct memmap_mm_limits *limits)
+{
+	memmap_mm_limits_default(limits);
+	limits->max_map_count = (uint32_t)memmap_sysctl("/proc/sys/vm/max_map_count", 65530);
+	limits->overcommit = (int)memmap_sysctl("/proc/sys/vm/overcommit_memory", 0);
+	limits->huge_pages = memmap_kernel_huge_pages();
+	limits->no_zero_page = !memmap_kernel_has_zero_page();
+	struct sysinfo info;
+	if (sysinfo(&info) == 0) {
+		const uint64_t unit = info.mem_unit ? info.mem_unit : 1;
+		limits->overcommit_pages =
+			(info.totalram + info.totalswap) * unit >> MEMMAP_PAGE_SHIFT;
+	}
+}

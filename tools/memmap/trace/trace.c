@@ -1,0 +1,745 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `memmap trace`: what is done at each event.
+ *
+ *   entry of a call   the model makes it too (mirror.c); the program goes on into the kernel
+ *   its exit          the program goes on; then, while it already runs, the kernel's maps are read,
+ *                     and result and maps are compared (check.c)
+ *   exec              a new space, seeded from what the kernel has made (seed.c)
+ *   fork, vfork, ...  a copy of the parent's model, or a share in it
+ *   end of a process  its share in the space goes
+ *
+ * Two threads of one space can both stand at a memory call. The kernel would make the calls in one
+ * order and the model perhaps in the other; so the second one waits until the first is through.
+ *
+ * Children inherit the space as it is when the parent's event comes, before either has gone on.
+ */
+#include "trace/trace.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/output_file.h"
+#include "log/log_writer.h"
+#include "plot/plot_html.h"
+#include "report/record.h"
+
+/* The reverse maps are checked after each so many calls, sooner when a process ends, and in the end.
+ */
+#define CALLS_BETWEEN_REVERSE_CHECKS 1000
+#define CALLS_BEFORE_END_CHECK       200
+
+uint64_t trace_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * ---- Processes and threads ----
+ */
+
+static struct process *add_process(struct trace *trace, pid_t pid, const struct process *parent)
+{
+	struct process *process = calloc(1, sizeof(*process));
+	if (!process)
+		return NULL;
+	process->pid = pid;
+	if (parent) {
+		process->parent = parent->pid;
+		process->limits = parent->limits;
+		process->personality = parent->personality;
+		process->command = parent->command ? strdup(parent->command) : NULL;
+	} else {
+		process->limits = trace->machine;
+	}
+	*trace->last_process = process;
+	trace->last_process = &process->next;
+	trace->counts.processes++;
+	return process;
+}
+
+static struct thread *add_thread(struct process *process, struct memmap_task *task)
+{
+	struct thread *thread = calloc(1, sizeof(*thread));
+	if (!thread)
+		return NULL;
+	thread->process = process;
+	thread->task = task;
+	thread->next = process->threads;
+	thread->link = &process->threads;
+	if (thread->next)
+		thread->next->link = &thread->next;
+	process->threads = thread;
+	task->user = thread;
+	process->nr_threads++;
+	return thread;
+}
+
+static void free_thread(struct thread *thread)
+{
+	if (!thread)
+		return;
+	*thread->link = thread->next;
+	if (thread->next)
+		thread->next->link = thread->link;
+	free(thread);
+}
+
+static void unqueue(struct space *space, struct thread *thread)
+{
+	struct thread **link = &space->first_waiting;
+	space->last_waiting = NULL;
+	while (*link) {
+		if (*link == thread)
+			*link = thread->next_waiting;
+		if (*link) {
+			space->last_waiting = *link;
+			link = &(*link)->next_waiting;
+		}
+	}
+}
+
+static void begin_call(struct trace *trace, struct thread *thread)
+{
+	thread->process->space->in_flight = thread;
+	record_entry(trace, thread);
+	mirror_entry(trace, thread);
+	thread->call_began = trace_now();
+	memmap_tracer_resume(trace->tracer, thread->task);
+}
+
+/* The call in flight has left: the next one may go. */
+static void end_call(struct trace *trace, struct space *space)
+{
+	space->in_flight = NULL;
+	struct thread *next = space->first_waiting;
+	if (next) {
+		unqueue(space, next);
+		begin_call(trace, next);
+	}
+}
+
+/* A thread that goes while its call is in flight, or waits for its turn. */
+static void leave_calls(struct trace *trace, struct thread *thread)
+{
+	struct space *space = thread->process->space;
+	if (!space)
+		return;
+	if (space->in_flight == thread) {
+		space->uncertain = true;
+		end_call(trace, space);
+	} else {
+		unqueue(space, thread);
+	}
+}
+
+/* The process lets go of its space, to which others may hold on. */
+static void leave_space(struct trace *trace, struct process *process)
+{
+	struct space *space = process->space;
+	process->space = NULL;
+	if (!space)
+		return;
+	if (space->limits_of == process)
+		space->limits_of = NULL;
+	if (space->nr_references > 1 && space->pid == process->pid)
+		for (struct process *other = trace->processes; other; other = other->next)
+			if (other->space == space)
+				space->pid = other->pid;
+	space_put(space);
+}
+
+/*
+ * ---- Events ----
+ */
+
+static void call_entry(struct trace *trace, struct thread *thread,
+		       const struct memmap_traced_call *call)
+{
+	thread->call = *call;
+	thread->id = call_by_number(call->number);
+	struct space *space = thread->process->space;
+	if (!space->in_flight) {
+		begin_call(trace, thread);
+		return;
+	}
+	thread->next_waiting = NULL;
+	if (space->first_waiting)
+		space->last_waiting->next_waiting = thread;
+	else
+		space->first_waiting = thread;
+	space->last_waiting = thread;
+}
+
+static void call_exit(struct trace *trace, struct thread *thread, int64_t result)
+{
+	struct space *space = thread->process->space;
+	thread->call.result = result;
+	thread->call_ended = trace_now();
+	thread->process->counts[thread->id]++;
+	trace->counts.calls++;
+	if (space->in_flight != thread) {
+		/* It was let go when the space was in other hands: nothing was mirrored. */
+		memmap_tracer_resume(trace->tracer, thread->task);
+		return;
+	}
+	mirror_exit(trace, thread);
+	/*
+	 * From here on the program runs beside us, up to its next memory call; until then nothing
+	 * can change its maps but a stack that grows, or its end.
+	 */
+	memmap_tracer_resume(trace->tracer, thread->task);
+	if (thread->mode != MIRROR_NOTHING) {
+		const uint64_t before = trace_now();
+		check_call(trace, thread);
+		trace->checks_ns += trace_now() - before;
+	}
+	record_call(trace, thread);
+	if (trace->counts.calls - trace->calls_at_reverse_check >= CALLS_BETWEEN_REVERSE_CHECKS)
+		check_reverse_maps(trace, thread);
+	end_call(trace, space);
+}
+
+/* Give the process of `thread` a new space, from what the kernel shows. False: there is none. */
+static bool new_space(struct trace *trace, struct thread *thread)
+{
+	struct process *process = thread->process;
+	char command[512];
+	free(process->command);
+	memmap_process_command(process->pid, command, sizeof(command));
+	process->command = strdup(command);
+	const int err = seed_space(trace, process);
+	if (err) {
+		/* Killed between the exec and now: it will tell of its end. */
+		if (kill(process->pid, 0) == 0 && err != -ESRCH && err != -ENOENT)
+			trace_fail(trace, "process %d (%s): its address space cannot be read: %s",
+				   (int)process->pid, command, strerror(-err));
+		leave_space(trace, process);
+		return false;
+	}
+	thread->call = (struct memmap_traced_call){.number = UINT64_MAX};
+	thread->id = CALL_OTHER;
+	return true;
+}
+
+static void exec(struct trace *trace, struct thread *thread)
+{
+	struct process *process = thread->process;
+	leave_space(trace, process);
+	process->nr_threads = 1;
+	if (!new_space(trace, thread))
+		return;
+	check_maps(trace, process->space, thread, false);
+	record_exec(trace, process);
+}
+
+/* A thread of the process that was attached to; all of them stand still. */
+static void attached(struct trace *trace, struct memmap_task *task)
+{
+	struct thread *thread = task->user;
+	if (!thread) {
+		thread = add_thread(trace->root, task);
+		if (thread)
+			record_thread(trace, thread);
+		else
+			trace_fail(trace, "out of memory");
+		return;
+	}
+	if (!new_space(trace, thread))
+		return;
+	seed_running(trace, trace->root);
+	check_maps(trace, trace->root->space, thread, false);
+	record_attach(trace, trace->root);
+}
+
+/*
+ * The trace ends, the programs go on. Whoever makes a memory call from here on stands still until
+ * it is let go, so that nothing changes while the whole is compared for the last time.
+ */
+static void leave_all(struct trace *trace)
+{
+	bool any = false;
+	struct thread *last = NULL;
+	for (struct process *process = trace->processes; process; process = process->next) {
+		struct space *space = process->space;
+		struct thread *thread = process->threads;
+		if (!space || !thread || space->in_flight)
+			continue;
+		last = thread;
+		any = true;
+		if (space->nr_near > 0 && check_capture(space))
+			check_maps(trace, space, thread, false);
+		record_leaving(trace, thread);
+	}
+	if (any)
+		check_reverse_maps(trace, last);
+}
+
+/* The child has a copy of its parent's space. */
+static int fork_space(struct trace *trace, struct process *parent, struct process *child)
+{
+	struct space *from = parent->space;
+	struct space *space = space_create(&trace->spaces, child->pid);
+	if (!space)
+		return -ENOMEM;
+	struct memmap_mm_hooks hooks = {.context = space, .has_anonymous = space_has_anonymous};
+	int err = memmap_proc_reader_open(&space->maps, child->pid, "maps");
+	from->copy = space;
+	if (!err)
+		err = memmap_mm_fork(from->mm, &hooks, &space->mm);
+	from->copy = NULL;
+	if (err) {
+		space->mm = NULL;
+		space_put(space);
+		return err;
+	}
+	/*
+	 * Beside other threads, what is told in the end need not be what happened first: the child may
+	 * have been copied before a call that has been told of already.
+	 */
+	const bool beside = parent->nr_threads > 1 || from->nr_references > 1;
+	space->born_beside = beside || from->born_beside;
+	space->uncertain = beside || from->uncertain || from->in_flight != NULL;
+	child->space = space;
+	return 0;
+}
+
+static void clone_child(struct trace *trace, struct thread *thread,
+			const struct memmap_trace_event *ev)
+{
+	struct process *parent = thread->process;
+	if (ev->clone_flags & CLONE_THREAD) {
+		struct thread *added = add_thread(parent, ev->child);
+		if (added)
+			record_thread(trace, added);
+		else
+			trace_fail(trace, "out of memory");
+		return;
+	}
+	struct process *child = add_process(trace, ev->child_tid, parent);
+	struct thread *first = child ? add_thread(child, ev->child) : NULL;
+	if (!first) {
+		trace_fail(trace, "out of memory");
+		return;
+	}
+	if (ev->clone_flags & CLONE_VM) {
+		parent->space->nr_references++;
+		child->space = parent->space;
+		record_share(trace, parent, child);
+		return;
+	}
+	const int err = fork_space(trace, parent, child);
+	if (err == -ENOENT || err == -ESRCH)
+		return; /* killed already */
+	if (err) {
+		trace_fail(trace, "process %d: its address space cannot be copied: %s",
+			   (int)child->pid, strerror(-err));
+		return;
+	}
+	first->call = (struct memmap_traced_call){.number = UINT64_MAX};
+	first->id = CALL_OTHER;
+	/* The parent may go on; the child waits for the next event. */
+	memmap_tracer_resume(trace->tracer, thread->task);
+	if (check_capture(child->space))
+		check_maps(trace, child->space, first, false);
+	record_fork(trace, parent, child);
+}
+
+/* The thread will not run again; its space is still there, if only for a moment. */
+static void thread_exiting(struct trace *trace, struct thread *thread)
+{
+	struct process *process = thread->process;
+	struct space *space = process->space;
+	leave_calls(trace, thread);
+	if (!space)
+		return;
+	/*
+	 * What has been compared by parts only, once more as a whole. Other threads may be there still;
+	 * as long as no call is being made, none can be without us.
+	 */
+	if ((process->nr_threads == 1 || thread->task->tid == process->pid) && !space->in_flight &&
+	    space->nr_near > 0 && check_capture(space))
+		check_maps(trace, space, thread, false);
+	if (process->nr_threads > 1)
+		return;
+	const bool is_last = trace->spaces == space && !space->next;
+	if (is_last ||
+	    trace->counts.calls - trace->calls_at_reverse_check >= CALLS_BEFORE_END_CHECK)
+		check_reverse_maps(trace, thread);
+	record_leaving(trace, thread);
+	/* Now, and not when it has ended: files must not stay open longer than it keeps them. */
+	leave_space(trace, process);
+}
+
+static void thread_exited(struct trace *trace, struct thread *thread, int status)
+{
+	struct process *process = thread->process;
+	leave_calls(trace, thread);
+	if (--process->nr_threads == 0) {
+		leave_space(trace, process);
+		process->ended = true;
+		process->status = status;
+		record_exit(trace, process);
+	} else {
+		record_thread_end(trace, thread);
+	}
+	free_thread(thread);
+}
+
+static void handle(struct trace *trace, const struct memmap_trace_event *ev)
+{
+	struct thread *thread = ev->task->user;
+	switch (ev->kind) {
+	case MEMMAP_TRACE_ATTACHED:
+		attached(trace, ev->task);
+		break;
+	case MEMMAP_TRACE_CALL_ENTRY:
+		if (thread && thread->process->space && trace->failure[0] == '\0') {
+			call_entry(trace, thread, &ev->call);
+			return;
+		}
+		break;
+	case MEMMAP_TRACE_CALL_EXIT:
+		if (thread && thread->process->space && trace->failure[0] == '\0') {
+			call_exit(trace, thread, ev->call.result);
+			return;
+		}
+		break;
+	case MEMMAP_TRACE_FOREIGN:
+		trace_fail(trace,
+			   "process %d (%s) makes 32-bit system calls, which cannot be followed; "
+			   "it was %s",
+			   (int)ev->task->tid,
+			   thread && thread->process->command ? thread->process->command : "?",
+			   trace->options->pid ? "let go" : "stopped");
+		break;
+	case MEMMAP_TRACE_EXEC:
+		free_thread(ev->former_user);
+		if (thread)
+			exec(trace, thread);
+		break;
+	case MEMMAP_TRACE_CLONE:
+		if (thread && thread->process->space)
+			clone_child(trace, thread, ev);
+		break;
+	case MEMMAP_TRACE_EXITING:
+		if (thread)
+			thread_exiting(trace, thread);
+		break;
+	case MEMMAP_TRACE_EXITED:
+		if (thread)
+			thread_exited(trace, thread, ev->status);
+		break;
+	case MEMMAP_TRACE_LEAVING:
+	case MEMMAP_TRACE_DONE:
+		break; /* they are about no task: see run() */
+	}
+	if (ev->stopped)
+		memmap_tracer_resume(trace->tracer, ev->task);
+}
+
+static void run(struct trace *trace)
+{
+	struct memmap_trace_event ev;
+	bool started = false;
+	for (;;) {
+		int err = memmap_tracer_next(trace->tracer, &ev);
+		if (err) {
+			trace_fail(trace, "tracing cannot go on: %s", strerror(-err));
+			return;
+		}
+		if (ev.kind == MEMMAP_TRACE_DONE)
+			return;
+		if (ev.kind == MEMMAP_TRACE_LEAVING) {
+			leave_all(trace);
+			continue;
+		}
+		if (!started) {
+			started = true;
+			trace->root = add_process(trace, ev.task->tid, NULL);
+			if (!trace->root || !add_thread(trace->root, ev.task)) {
+				trace_fail(trace, "out of memory");
+				return;
+			}
+			record_process(trace, trace->root);
+		}
+		handle(trace, &ev);
+	}
+}
+
+/*
+ * ---- From the command line to the exit status ----
+ */
+
+/* Say why the program could not be started. Returns the exit status. */
+static int explain_start(const char *command, enum memmap_tracer_stage stage, int err)
+{
+	switch (stage) {
+	case MEMMAP_TRACER_EXEC:
+		if (err == -ENOENT || err == -ENOTDIR) {
+			error_line("'%s' was not found; check the name and the PATH", command);
+			return EXIT_NOT_FOUND;
+		}
+		error_line("'%s' cannot be executed: %s", command, strerror(-err));
+		return EXIT_NOT_EXECUTABLE;
+	case MEMMAP_TRACER_SEIZE:
+		error_line("no permission to trace: %s; allow ptrace (in a container: the "
+			   "capability SYS_PTRACE; see also /proc/sys/kernel/yama/ptrace_scope)",
+			   strerror(-err));
+		break;
+	case MEMMAP_TRACER_SECCOMP:
+	case MEMMAP_TRACER_FILTER:
+		error_line("this kernel refuses seccomp filters: %s; memmap trace needs "
+			   "CONFIG_SECCOMP_FILTER and permission to use it",
+			   strerror(-err));
+		break;
+	case MEMMAP_TRACER_DIED:
+		error_line("'%s' was killed before it ran", command);
+		break;
+	case MEMMAP_TRACER_ATTACH:
+	case MEMMAP_TRACER_FOREIGN:
+		break; /* see explain_attach() */
+	case MEMMAP_TRACER_FORK:
+		error_line("the program cannot be started: %s; free some memory or processes",
+			   strerror(-err));
+		break;
+	}
+	return EXIT_MEMMAP_FAILED;
+}
+
+/* Say why the process could not be attached to. Returns the exit status. */
+static int explain_attach(pid_t pid, enum memmap_tracer_stage stage, int err)
+{
+	uint64_t capabilities;
+	pid_t group, tracer;
+	if (err == -ESRCH || memmap_process_status(pid, &capabilities, &group, &tracer))
+		error_line("there is no process %d; look for it with ps", (int)pid);
+	else if (stage == MEMMAP_TRACER_FOREIGN)
+		error_line("process %d makes 32-bit system calls, which cannot be followed",
+			   (int)pid);
+	else if (tracer != 0)
+		error_line("process %d is traced already, by process %d; end that first", (int)pid,
+			   (int)tracer);
+	else if (err == -EPERM || err == -EACCES)
+		error_line("no permission to attach to process %d; do it as its owner or as root, "
+			   "and see /proc/sys/kernel/yama/ptrace_scope",
+			   (int)pid);
+	else
+		error_line("process %d cannot be attached to: %s", (int)pid, strerror(-err));
+	return EXIT_MEMMAP_FAILED;
+}
+
+/* The words of the command line of a process, ending with NULL; NULL: out of memory. */
+static char **command_of(pid_t pid)
+{
+	char text[4096];
+	memmap_process_command(pid, text, sizeof(text));
+	char **command = calloc(2, sizeof(*command));
+	if (command)
+		command[0] = strdup(text);
+	return command;
+}
+
+static int attach(struct trace *trace, enum memmap_tracer_stage *stage)
+{
+	const pid_t pid = trace->options->pid;
+	uint64_t capabilities;
+	pid_t group, tracer;
+	*stage = MEMMAP_TRACER_ATTACH;
+	int err = memmap_process_status(pid, &capabilities, &group, &tracer);
+	if (err)
+		return -ESRCH;
+	/* A number of a thread stands for its process. */
+	return memmap_tracer_attach(group, &trace->tracer, stage);
+}
+
+static bool open_output(struct output_file *file, const char *path, const char *what)
+{
+	if (!path)
+		return true;
+	int err = output_file_open(file, path);
+	if (err)
+		error_line("the %s '%s' cannot be written: %s; name a file that can", what, path,
+			   strerror(-err));
+	return err == 0;
+}
+
+static bool close_output(struct output_file *file, const char *what, int err)
+{
+	if (!file->stream)
+		return true;
+	if (err)
+		output_file_abandon(file);
+	else
+		err = output_file_commit(file);
+	if (err)
+		error_line("the %s '%s' could not be written: %s", what, file->path,
+			   strerror(-err));
+	return err == 0;
+}
+
+static bool log_written(const char *path, int err)
+{
+	if (err)
+		error_line("the log '%s' could not be written to its end: %s", path,
+			   strerror(-err));
+	return err == 0;
+}
+
+/* Keep a duplicate for each mapped file: that may be many. The program started before. */
+static void allow_many_files(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void release(struct trace *trace)
+{
+	while (trace->processes) {
+		struct process *process = trace->processes;
+		trace->processes = process->next;
+		space_put(process->space);
+		struct thread *next;
+		for (struct thread *thread = process->threads; thread; thread = next) {
+			next = thread->next;
+			free(thread);
+		}
+		free(process->command);
+		free(process);
+	}
+	for (size_t i = 0; i < trace->differences.length; i++) {
+		free(trace->differences.items[i].text);
+		free(trace->differences.items[i].expected);
+		free(trace->differences.items[i].found);
+	}
+	ARRAY_RELEASE(NULL, &trace->differences);
+	for (size_t i = 0; i < trace->special_names.length; i++)
+		free(trace->special_names.items[i]);
+	ARRAY_RELEASE(NULL, &trace->special_names);
+	comparison_release(&trace->comparison);
+	memmap_proc_reader_release(&trace->smaps);
+	files_release(trace->files);
+	log_release(trace->log);
+	sites_release(&trace->sites);
+	leftovers_release(&trace->leftovers);
+	history_release(trace->history);
+	memmap_tracer_release(trace->tracer);
+}
+
+/* Everything is over: tell of it. Returns the exit status. */
+static int conclude(struct trace *trace, struct output_file *report, struct output_file *plot)
+{
+	const struct trace_options *options = trace->options;
+	bool written = true;
+	leftovers_sort(&trace->leftovers);
+	if (report->stream)
+		written &= close_output(report, "report", report_write(trace, report->stream));
+	if (plot->stream) {
+		const struct plot_options how = {0};
+		written &=
+			close_output(plot, "plot",
+				     plot_write_as(plot->path, trace->history, plot->stream, &how));
+	}
+	if (trace->log)
+		written &= log_written(options->log_path, log_end(trace->log, trace->ended));
+	if (trace->failure[0] != '\0')
+		error_line("%s", trace->failure);
+	if (!options->quiet)
+		summary_print(trace);
+	if (trace->failure[0] != '\0' || !written || !trace->root)
+		return EXIT_MEMMAP_FAILED;
+	if (options->strict && trace->counts.differences > 0)
+		return EXIT_DIFFERENCES;
+	return options->pid ? 0 : exit_code_of(trace->root->status);
+}
+
+static int trace_it(const struct trace_options *options)
+{
+	struct trace trace = {.options = options, .smaps = {.fd = -1}};
+	struct output_file report = {0}, plot = {0};
+	int status = EXIT_MEMMAP_FAILED;
+	trace.last_process = &trace.processes;
+	if (access("/proc/self/maps", R_OK)) {
+		error_line("/proc is not mounted; mount it: mount -t proc proc /proc");
+		return EXIT_MEMMAP_FAILED;
+	}
+	if (!open_output(&report, options->report_path, "report") ||
+	    !open_output(&plot, options->plot_path, "plot")) {
+		output_file_abandon(&report);
+		return EXIT_MEMMAP_FAILED;
+	}
+	const int log_err = options->log_path ? log_open(options->log_path, &trace.log) : 0;
+	if (log_err) {
+		error_line("the log '%s' cannot be written: %s; name a file that can",
+			   options->log_path, strerror(-log_err));
+		output_file_abandon(&report);
+		output_file_abandon(&plot);
+		return EXIT_MEMMAP_FAILED;
+	}
+	trace.files = files_create();
+	const bool wants_history = options->plot_path || options->report_path || !options->quiet;
+	trace.history = wants_history ? history_create(NULL, 0) : NULL;
+	limits_of_machine(&trace.machine);
+	trace.min_addr = memmap_kernel_min_addr();
+	trace.has_anon_names = memmap_kernel_has_anon_names();
+	trace.min_fixed_addr = memmap_sysctl("/proc/sys/vm/mmap_min_addr", 65536);
+	trace.legacy_layout = memmap_sysctl("/proc/sys/vm/legacy_va_layout", 0) != 0;
+	enum memmap_tracer_stage stage;
+	int err = trace.files && (trace.history || !wants_history) ? 0 : -ENOMEM;
+	if (err) {
+		error_line("out of memory");
+	} else {
+		trace.began = trace_now();
+		err = options->pid ? attach(&trace, &stage)
+				   : memmap_tracer_start(options->command, &trace.tracer, &stage);
+		if (err)
+			status = options->pid ? explain_attach(options->pid, stage, err)
+					      : explain_start(options->command[0], stage, err);
+	}
+	if (!err) {
+		signal(SIGPIPE, SIG_IGN);
+		if (trace.log)
+			log_begin(trace.log, trace.began, options->command);
+		if (!options->pid)
+			memmap_tracer_forward_signals(trace.tracer);
+		allow_many_files();
+		progress_begin(&trace.progress, options->quiet || !options->pid);
+		run(&trace);
+		progress_end(&trace.progress);
+		trace.ended = trace_now();
+		status = conclude(&trace, &report, &plot);
+	}
+	output_file_abandon(&report);
+	output_file_abandon(&plot);
+	release(&trace);
+	return status;
+}
+
+int trace_command(const struct trace_options *options)
+{
+	struct trace_options copy = *options;
+	if (!options->pid)
+		return trace_it(options);
+	copy.command = command_of(options->pid);
+	if (!copy.command || !copy.command[0]) {
+		free(copy.command);
+		error_line("out of memory");
+		return EXIT_MEMMAP_FAILED;
+	}
+	const int status = trace_it(&copy);
+	free(copy.command[0]);
+	free(copy.command);
+	return status;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `memmap trace`: run a program, mirror its memory calls into the model, check each.
+ */
+#ifndef MEMMAP_TOOL_TRACE_H
+#define MEMMAP_TOOL_TRACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/terminal.h"
+#include "history/history.h"
+#include "options.h"
+#include "stacks/origins.h"
+#include "stacks/stacks.h"
+#include "trace/compare.h"
+#include "trace/files.h"
+#include "trace/process.h"
+
+struct log_writer;
+
+/* What memmap itself exits with; otherwise it is the program's own status. */
+enum exit_code {
+	EXIT_DIFFERENCES = 3, /* --strict, and some were found */
+	EXIT_MEMMAP_FAILED = 125,
+	EXIT_NOT_EXECUTABLE = 126,
+	EXIT_NOT_FOUND = 127,
+	EXIT_SIGNAL_BASE = 128, /* plus the signal's number */
+};
+
+/* Something that the model expected and the kernel did otherwise. */
+struct difference {
+	pid_t pid;
+	enum call_id call;
+	char *text; /* the call with its arguments */
+	char *expected, *found;
+};
+
+/* How many differences are kept in full; all are counted. */
+#define MAX_KEPT_DIFFERENCES 10000
+
+struct trace_counts {
+	uint64_t calls;        /* traced calls that were made */
+	uint64_t results;      /* results compared */
+	uint64_t near;         /* of maps, what a call was about, compared */
+	uint64_t maps;         /* whole maps compared */
+	uint64_t reverse_maps; /* reverse maps compared with the VMAs */
+	uint64_t adopted;      /* calls without rules: what the kernel did was taken over */
+	uint64_t addresses_predicted, addresses_missed;
+	uint64_t boundaries_exact, boundaries_kernel_only;
+	uint64_t boundaries_unordered; /* only the model's, beside other threads: see check.c */
+	uint64_t differences;
+	uint64_t refused_tracing; /* attempts of programs to trace that failed */
+	uint64_t processes;
+};
+
+struct trace {
+	const struct trace_options *options;
+	struct memmap_tracer *tracer;
+	struct files *files;
+	struct history *history; /* NULL: neither plot, report nor summary is wanted */
+	struct log_writer *log;  /* NULL: no log is wanted */
+	struct sites sites;      /* with --stacks */
+	struct leftovers leftovers;
+	struct progress progress; /* shown when the terminal is not the program's: with -p */
+	struct space *spaces;
+	struct process *processes;
+	struct process **last_process;
+	struct process *root;
+	struct memmap_mm_limits machine;
+	bool has_anon_names;     /* the kernel knows names of anonymous memory */
+	bool cannot_query;       /* the kernel has no way to ask for one VMA: the whole is read */
+	uint64_t min_fixed_addr; /* vm.mmap_min_addr */
+	bool legacy_layout;      /* vm.legacy_va_layout */
+	uint64_t min_addr;       /* where hints and searches begin, on this machine */
+	struct trace_counts counts;
+	uint64_t calls_at_reverse_check;
+	uint64_t model_ns, checks_ns; /* spent in the model, and in looking at the kernel's maps */
+	ARRAY(struct difference) differences;
+	uint64_t began, ended; /* CLOCK_MONOTONIC, in ns */
+	char failure[512];     /* why the trace could not go on; "": it did */
+	/* Kept for their memory. */
+	struct comparison comparison;
+	struct memmap_proc_reader smaps;
+	ARRAY(char *) special_names; /* of [vdso] and its like: VMAs point to them */
+};
+
+/** Run the program of `options`, and report. Returns the exit status of memmap. */
+int trace_command(const struct trace_options *options);
+
+/** The clock of the trace. */
+uint64_t trace_now(void);
+
+/* ---- findings.c: what is found ---- */
+
+/** Note a difference. Lack of memory loses its words, not its being counted. */
+void trace_difference(struct trace *trace, const struct thread *thread, const char *expected,
+		      const char *found);
+
+/** The trace cannot go on: say why, and kill the program. */
+void trace_fail(struct trace *trace, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** A thread could not trace, or be traced, since it is traced: tell, the first time, at once. */
+void trace_refused_tracing(struct trace *trace, const struct thread *thread);
+
+/** The exit status that stands for a wait status: N, or 128 + the signal. */
+int exit_code_of(int wait_status);
+
+/* ---- seed.c: an address space that the kernel has just made ---- */
+
+/** Give `process` the model of the address space that an exec has made. 0 or a negative errno. */
+int seed_space(struct trace *trace, struct process *process);
+
+/**
+ * A process that has been running: what a new space cannot have, and what nobody can be asked
+ * about.
+ */
+void seed_running(struct trace *trace, struct process *process);
+
+/* ---- take_over.c: what the kernel shows becomes what the model says ---- */
+
+/**
+ * Replace all of the model's VMAs in `range` by what `lines` show there. Flags come from smaps, the
+ * rest from what the model had before.
+ *
+ * `range` cuts none of the lines. Returns 0 or a negative errno.
+ */
+int take_over(struct trace *trace, struct space *space, struct memmap_addr_range range,
+	      const struct memmap_maps_line *lines, size_t nr_lines);
+
+/* ---- mirror.c: calls, made by the model ---- */
+
+/** A call is about to be made: let the model make it, if it can say now what will happen. */
+void mirror_entry(struct trace *trace, struct thread *thread);
+
+/** A call has been made, with the result in `thread->call`: what the model could not do before. */
+void mirror_exit(struct trace *trace, struct thread *thread);
+
+/** The addresses that a call was about, in one range or two (mremap); empty where unused. */
+void mirror_touched(const struct thread *thread, struct memmap_addr_range touched[2]);
+
+/* ---- check.c: is the model what the kernel is? ---- */
+
+/** Read the kernel's maps, while no call can change them. False: the process is gone. */
+bool check_capture(struct space *space);
+
+/**
+ * Compare the result of a call, and the kernel's maps with the model: what the call was about, and
+ * now and then the whole.
+ */
+void check_call(struct trace *trace, struct thread *thread);
+
+/**
+ * Compare what the kernel's maps and the model show at and beside the addresses of the call. False:
+ * they differ there, or it is time to compare the whole, which decides.
+ */
+bool check_near(struct trace *trace, struct space *space, const struct thread *thread);
+
+/** Compare the captured maps alone, after a fork or an exec. `silently`: take over, note nothing.
+ */
+void check_maps(struct trace *trace, struct space *space, const struct thread *thread,
+		bool silently);
+
+/** Stacks grow without a call: let the model's grow as far as the kernel's, now. */
+void check_growth(struct trace *trace, struct space *space);
+
+/** The same for one VMA of the model that grows down. */
+void check_growth_of(struct space *space, const struct memmap_vma *stack);
+
+/**
+ * Is the union of the reverse maps of all files what the VMAs of all spaces say? Notes a difference
+ * when it is not.
+ */
+void check_reverse_maps(struct trace *trace, const struct thread *thread);
+
+/**
+ * What is wrong with the reverse maps of `files`, which are all that the spaces map; NULL: nothing.
+ */
+const char *reverse_maps_wrong(struct files *files, const struct space *spaces);
+
+/* ---- summary.c, report.c ---- */
+
+/** Print what was found, for people, on stderr. */
+void summary_print(const struct trace *trace);
+
+/** Write the report as JSON. Returns 0 or a negative errno. */
+int report_write(const struct trace *trace, FILE *out);
+
+#endif /* MEMMAP_TOOL_TRACE_H */
