@@ -15,8 +15,8 @@
  * up; then, unless --no-fresh, as many again from a fresh seed, which is printed.
  *
  * After each step the result and the whole text of /proc/PID/maps are compared; every few steps the
- * flags of each VMA (smaps), the counts of pages (status), the model's own invariants, and what the
- * files know of their mappings. A difference is shrunk to a shortest script that still shows it,
+ * flags of each VMA (smaps), the counts of pages (status), with pages what is resident (smaps), the
+ * model's own invariants, and what the files know of their mappings. A difference is shrunk to a shortest script that still shows it,
  * checking everything after each step; the script is printed and can be given to --replay.
  *
  * Exit status: 0 no difference, 1 differences, 2 bad usage, 77 the kernel cannot be asked here.
@@ -26,9 +26,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "mm/abi.h"
 
 #include "differential.h"
 
@@ -56,6 +59,8 @@ static uint64_t good_calls[NR_OPS], failed_calls[NR_OPS];
 struct world {
 	struct kernel kernel;
 	struct model *model;
+	struct surroundings with;
+	struct unknowns unknowns;
 };
 
 enum kind {
@@ -65,6 +70,7 @@ enum kind {
 	KIND_MAPS,
 	KIND_FLAGS,
 	KIND_STATS,
+	KIND_USAGE,
 	KIND_INVARIANT,
 	KIND_REVERSE_MAP,
 	KIND_LEFTOVER,
@@ -78,6 +84,7 @@ static const char *const kind_names[] = {
 	"maps",
 	"the flags of a VMA",
 	"the counts of pages",
+	"what is resident",
 	"an invariant of the model",
 	"the reverse map",
 	"what is left at the end",
@@ -113,17 +120,15 @@ static void print_lines_apart(const char *name, const char *text, const char *ot
 	}
 }
 
-static bool same_flags(struct world *world, unsigned int process, bool verbose)
+static bool same_flags(struct world *world, unsigned int process, const struct kernel_vmas *vmas,
+		       bool verbose)
 {
 	/* Not every kernel of those that have guard pages shows where there may be some. */
 	const uint64_t hidden = kernel_shows_guards() ? 0 : MEMMAP_VM_MAYBE_GUARD;
-	struct kernel_vmas vmas = {0};
 	bool same = true;
 
-	if (kernel_read_smaps(&world->kernel, process, &vmas))
-		return false;
-	for (size_t i = 0; i < vmas.len; i++) {
-		const struct kernel_vma *k = &vmas.vmas[i];
+	for (size_t i = 0; i < vmas->len; i++) {
+		const struct kernel_vma *k = &vmas->vmas[i];
 		struct memmap_vma m = {0};
 
 		if (k->start >= TASK_END)
@@ -139,7 +144,6 @@ static bool same_flags(struct world *world, unsigned int process, bool verbose)
 				(unsigned long long)m.flags,
 				(unsigned long long)((m.flags ^ k->flags) & ~hidden));
 	}
-	kernel_vmas_release(&vmas);
 	return same;
 }
 
@@ -188,10 +192,31 @@ static enum kind compare_maps(struct world *world, unsigned int process, bool ve
 	return KIND_MAPS;
 }
 
+/* What smaps says. */
+static enum kind compare_smaps(struct world *world, unsigned int process, bool verbose)
+{
+	struct kernel_vmas vmas = {0};
+	enum kind kind = KIND_NONE;
+
+	if (kernel_read_smaps(&world->kernel, process, &vmas))
+		kind = KIND_HARNESS;
+	else if (!same_flags(world, process, &vmas, verbose))
+		kind = KIND_FLAGS;
+	else if (world->with.pages && !world->with.huge_pages &&
+		 !(world->unknowns.pages_go && kernel_has_swap()) &&
+		 !same_usage(&world->kernel, model_mm(world->model, process), process, &vmas,
+			     world->unknowns, verbose))
+		kind = KIND_USAGE;
+	kernel_vmas_release(&vmas);
+	return kind;
+}
+
 static enum kind compare_all(struct world *world, unsigned int process, bool verbose)
 {
-	if (!same_flags(world, process, verbose))
-		return KIND_FLAGS;
+	const enum kind kind = compare_smaps(world, process, verbose);
+
+	if (kind)
+		return kind;
 	if (!same_stats(world, process, verbose))
 		return KIND_STATS;
 	if (memmap_mm_verify(model_mm(world->model, process)))
@@ -214,6 +239,10 @@ static enum kind run_step(struct world *world, const struct step *step, bool all
 	if (kernel->alive[step->process] && kernel_read_maps(kernel, step->process))
 		return KIND_HARNESS;
 	found = options.kernel_only ? expected : model_run(world->model, kernel, step, &expected);
+	if (step->op == OP_MADVISE && step->args[2] == MADV_PAGEOUT)
+		world->unknowns.pages_go = true;
+	if (step->op == OP_VM_READ)
+		world->unknowns.pinned = true;
 	if (expected.result < 0)
 		failed_calls[step->op]++;
 	else
@@ -243,6 +272,7 @@ static int world_start(struct world *world, struct surroundings with)
 	const struct open_files *kernels = with.pages ? &short_files : &files;
 
 	memset(world, 0, sizeof(*world));
+	world->with = with;
 	if (with.pages && (open_files_reset(&short_files) || open_files_reset(&own_files)))
 		return -1;
 	if (kernel_start(&world->kernel, kernels, with))

@@ -26,6 +26,7 @@
 #include "differential_protocol.h"
 
 #define PAGE        4096ULL
+#define HUGE_PAGE   (2ULL << 20)
 #define ARENA       0x10000000ULL
 #define ARENA_PAGES 64
 #define TASK_END    0x7ffffffff000ULL
@@ -90,6 +91,7 @@ struct outcome {
 struct surroundings {
 	bool pages;       /* there are pages, and what is in them is compared */
 	bool host_memfds; /* with pages: memfds are host files on our side, not shared memory */
+	bool huge_pages; /* with pages: some may be huge, so that which are there is not compared */
 	bool no_ipc_lock; /* it lacks CAP_IPC_LOCK: RLIMIT_MEMLOCK counts */
 	bool bottom_up;   /* the legacy layout */
 };
@@ -181,8 +183,9 @@ struct kernel_vma {
 	uint64_t start, end, offset, dev, ino;
 	char perms[5];
 	char name[256];
-	uint64_t flags; /* MEMMAP_VM_*; only where smaps was read */
-	bool anonymous; /* it has anonymous pages; only where smaps was read */
+	/* Only where smaps was read: */
+	uint64_t flags;                                         /* MEMMAP_VM_* */
+	uint64_t rss, pss, shared, private_, anonymous, locked; /* kB */
 };
 
 struct kernel_vmas {
@@ -191,6 +194,7 @@ struct kernel_vmas {
 };
 
 void kernel_vmas_parse(struct kernel_vmas *vmas, const char *maps);
+void kernel_vmas_parse_smaps(struct kernel_vmas *vmas, const char *smaps);
 void kernel_vmas_release(struct kernel_vmas *vmas);
 
 struct kernel_process {
@@ -203,7 +207,7 @@ struct kernel_process {
 };
 
 struct kernel_stats {
-	uint64_t total_pages, locked_pages, data_pages, stack_pages, exec_pages;
+	uint64_t total_pages, locked_pages, data_pages, stack_pages, exec_pages, anon_pages;
 };
 
 struct kernel {
@@ -226,6 +230,8 @@ int kernel_read_maps(struct kernel *kernel, unsigned int process);
 int kernel_read_smaps(struct kernel *kernel, unsigned int process, struct kernel_vmas *vmas);
 /* Does smaps show where guard pages may be? */
 bool kernel_shows_guards(void);
+/* Is there somewhere for anonymous pages to go? */
+bool kernel_has_swap(void);
 int kernel_read_stats(struct kernel *kernel, unsigned int process, struct kernel_stats *stats);
 
 /* ---- The model's side ---- */
@@ -254,6 +260,18 @@ struct memmap_mm *model_mm(struct model *model, unsigned int process);
 /* Is what the files know of their mappings what the address spaces say? */
 bool model_check_files(struct model *model);
 
+/* ---- What smaps and status say ---- */
+
+/* What steps that were made have left to the kernel. */
+struct unknowns {
+	bool pages_go; /* pages of files may have gone from memory by themselves (PAGEOUT) */
+	bool pinned;   /* pages were read by process_vm_readv: who shares them is not compared */
+};
+
+/* Do both sides say the same of what is resident? `vmas` is what the kernel's smaps says. */
+bool same_usage(struct kernel *kernel, struct memmap_mm *mm, unsigned int process,
+		const struct kernel_vmas *vmas, struct unknowns unknowns, bool verbose);
+
 /* ---- The generator ---- */
 
 struct generator {
@@ -267,6 +285,9 @@ struct generator {
 	bool limits;          /* this script lowers limits */
 	bool forks;           /* this script forks */
 	bool seals;           /* this script seals */
+	bool pins;            /* this script reads other processes' memory */
+	bool pages_out;  /* this script asks for pages to be paged out, and frees none lazily */
+	bool huge_pages; /* pages may be huge */
 	uint64_t guarded[64]; /* ranges that must stay as they are: start, end, start, end ... */
 	size_t nr_guarded;
 	uint64_t special_start, special_end; /* where [vdso] and [vvar] are at first */

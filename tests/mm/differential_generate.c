@@ -57,6 +57,9 @@ void generator_start(struct generator *g, uint64_t seed, bool pages, const struc
 		g->past_end = false;
 		script->with.host_memfds = chance(g, 40);
 		g->arena_pages = ARENA_PAGES >> below(g, 3);
+		g->pages_out = chance(g, 50);
+		g->pins = chance(g, 50);
+		g->huge_pages = script->with.huge_pages = chance(g, 15);
 	}
 	kernel_vmas_parse(&g->vmas, kernel->process[0].maps);
 	for (size_t i = 0; i < g->vmas.len && g->nr_guarded + 2 <= 64; i++) {
@@ -233,6 +236,10 @@ static struct step step_mmap(struct generator *g, const struct kernel *kernel)
 
 	step.args[0] = chance(g, 20) ? 0 : pick_address(g, kernel);
 	step.args[1] = pick_length(g, step.args[0]);
+	if (g->huge_pages && chance(g, 15)) {
+		step.args[0] = ARENA + below(g, 4) * HUGE_PAGE;
+		step.args[1] = (1 + below(g, 2)) * HUGE_PAGE;
+	}
 	step.args[2] = pick_prot(g);
 	if (chance(g, 2))
 		flags = below(g, 16);
@@ -453,6 +460,15 @@ static struct step step_any(struct generator *g, struct kernel *kernel, unsigned
 	return step;
 }
 
+static bool maps_files(const struct generator *g, uint64_t address, uint64_t length)
+{
+	for (size_t i = 0; i < g->vmas.len; i++)
+		if (g->vmas.vmas[i].ino && address < g->vmas.vmas[i].end &&
+		    (g->vmas.vmas[i].start <= address || g->vmas.vmas[i].start - address < length))
+			return true;
+	return false;
+}
+
 /* Does mremap make shared anonymous memory longer than its file is? */
 static bool grows_shared_anonymous(const struct generator *g, const uint64_t *args)
 {
@@ -484,6 +500,8 @@ static bool harmless(const struct generator *g, const struct step *step)
 		    (!g->past_end ||
 		     (args[3] & (MAP_SHARED | MAP_ANONYMOUS)) == (MAP_SHARED | MAP_ANONYMOUS)))
 			return false;
+		if (g->pages_out && (args[3] & MAP_TYPE) == MAP_DROPPABLE)
+			return false; /* see PAGEOUT */
 		return !(args[3] & MAP_FIXED) || args[1] > TASK_END - args[0] ||
 		       (args[3] & MAP_FIXED_NOREPLACE) || !guarded(g, args[0], args[1]);
 	case OP_MREMAP:
@@ -514,8 +532,15 @@ static bool harmless(const struct generator *g, const struct step *step)
 		if ((args[2] == MADV_POPULATE_READ || args[2] == MADV_POPULATE_WRITE) &&
 		    (g->past_end || !g->locks) && !g->pages)
 			return false;
-		/* What can be collapsed, or dropped from memory that is shared, is the kernel's to say. */
-		if (g->pages && (args[2] == MADV_COLLAPSE || args[2] == MADV_PAGEOUT))
+		/*
+		 * Where there can be no huge pages, the kernel refuses to make some. One of a file
+		 * lets its guest touch what lies past the file's end.
+		 */
+		if (g->pages && args[2] == MADV_COLLAPSE &&
+		    (!g->huge_pages || maps_files(g, args[0], args[1])))
+			return false;
+		/* What was freed lazily goes when it is paged out, but not always at once. */
+		if (g->pages && args[2] == (g->pages_out ? MADV_FREE : MADV_PAGEOUT))
 			return false;
 		return !guarded(g, args[0], args[1]);
 	case OP_MPROTECT:

@@ -99,7 +99,7 @@ static struct step step_copy(struct generator *g, const struct kernel *kernel, u
 	unsigned int other = (unsigned int)below(g, EXECUTOR_MAX_PROCESSES);
 
 	if (g->forks && chance(g, 40)) {
-		const bool reads = chance(g, 50);
+		const bool reads = g->pins && chance(g, 50);
 
 		step.op = reads ? OP_VM_READ : OP_VM_WRITE;
 		while (!kernel->alive[other])
@@ -183,11 +183,19 @@ static struct step step_advise(struct generator *g, const struct kernel *kernel)
 		MADV_DONTNEED,      MADV_DONTNEED,       MADV_REMOVE,          MADV_POPULATE_READ,
 		MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_GUARD_INSTALL,   MADV_GUARD_INSTALL,
 		MADV_GUARD_REMOVE,  MADV_GUARD_REMOVE,   MADV_DONTNEED_LOCKED, MADV_WIPEONFORK,
+		MADV_FREE,          MADV_COLD,           MADV_PAGEOUT,         MADV_PAGEOUT,
 	};
 	struct step step = {.op = OP_MADVISE};
 
 	pick_range(g, kernel, &step.args[0], &step.args[1]);
 	step.args[2] = PICK(g, advices);
+	if (g->huge_pages && chance(g, 50)) {
+		step.args[2] = chance(g, 60) ? MADV_COLLAPSE : MADV_HUGEPAGE;
+		if (chance(g, 70)) {
+			step.args[0] &= ~(HUGE_PAGE - 1);
+			step.args[1] = (1 + below(g, 2)) * HUGE_PAGE;
+		}
+	}
 	return step;
 }
 

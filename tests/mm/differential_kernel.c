@@ -156,15 +156,37 @@ int kernel_read_maps(struct kernel *kernel, unsigned int process)
 	return read_whole(p->maps_fd, &p->maps, &p->maps_len, &p->maps_cap);
 }
 
-int kernel_read_smaps(struct kernel *kernel, unsigned int process, struct kernel_vmas *vmas)
+/* A line of smaps that holds a number of kB. */
+static void parse_count(const char *line, struct kernel_vma *vma)
 {
-	struct kernel_process *p = &kernel->process[process];
+	const struct {
+		const char *name;
+		uint64_t *to; /* is added to */
+	} counts[] = {
+		{"Rss:", &vma->rss},
+		{"Pss:", &vma->pss},
+		{"Shared_Clean:", &vma->shared},
+		{"Shared_Dirty:", &vma->shared},
+		{"Private_Clean:", &vma->private_},
+		{"Private_Dirty:", &vma->private_},
+		{"Anonymous:", &vma->anonymous},
+		{"Locked:", &vma->locked},
+	};
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		const size_t len = strlen(counts[i].name);
+
+		if (!strncmp(line, counts[i].name, len))
+			*counts[i].to += strtoull(line + len, NULL, 10);
+	}
+}
+
+void kernel_vmas_parse_smaps(struct kernel_vmas *vmas, const char *smaps)
+{
 	struct kernel_vma *vma = NULL;
 
-	if (read_whole(p->smaps_fd, &p->smaps, &p->smaps_len, &p->smaps_cap))
-		return -1;
 	vmas->len = 0;
-	for (const char *line = p->smaps; *line;) {
+	for (const char *line = smaps; *line;) {
 		const char *end = strchrnul(line, '\n');
 		struct kernel_vma parsed = {0};
 
@@ -176,12 +198,28 @@ int kernel_read_smaps(struct kernel *kernel, unsigned int process, struct kernel
 		} else if (vma && !strncmp(line, "VmFlags: ", 9)) {
 			for (const char *flag = line + 9; flag + 2 <= end; flag += 3)
 				vma->flags |= parse_flag(flag);
-		} else if (vma && !strncmp(line, "Anonymous:", 10)) {
-			vma->anonymous = strtoull(line + 10, NULL, 10) > 0;
+		} else if (vma) {
+			parse_count(line, vma);
 		}
 		line = *end ? end + 1 : end;
 	}
+}
+
+int kernel_read_smaps(struct kernel *kernel, unsigned int process, struct kernel_vmas *vmas)
+{
+	struct kernel_process *p = &kernel->process[process];
+
+	if (read_whole(p->smaps_fd, &p->smaps, &p->smaps_len, &p->smaps_cap))
+		return -1;
+	kernel_vmas_parse_smaps(vmas, p->smaps);
 	return 0;
+}
+
+bool kernel_has_swap(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) || info.totalswap > 0;
 }
 
 bool kernel_shows_guards(void)
@@ -227,6 +265,7 @@ int kernel_read_stats(struct kernel *kernel, unsigned int process, struct kernel
 	stats->locked_pages = status_pages(buf, "\nVmLck:");
 	stats->data_pages = status_pages(buf, "\nVmData:");
 	stats->stack_pages = status_pages(buf, "\nVmStk:");
+	stats->anon_pages = status_pages(buf, "\nRssAnon:");
 	/* What is the program's own and what is not, together all that is executable. */
 	stats->exec_pages = status_pages(buf, "\nVmExe:") + status_pages(buf, "\nVmLib:");
 	return 0;
@@ -304,7 +343,7 @@ static void become_executor(const struct open_files *files, int (*ends)[2],
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (with.no_ipc_lock)
 		prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0, 0, 0);
-	if (with.pages) /* which pages a huge one brings with it is chance */
+	if (with.pages && !with.huge_pages) /* which pages a huge one brings with it is chance */
 		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	if (personality(ADDR_NO_RANDOMIZE | (with.bottom_up ? ADDR_COMPAT_LAYOUT : 0)) < 0)
 		_exit(121);
@@ -521,7 +560,7 @@ int kernel_start(struct kernel *kernel, const struct open_files *files, struct s
 	memmap_mm_limits_default(&kernel->limits);
 	if (read_limits(pid, &kernel->limits))
 		return -1;
-	if (with.pages)
+	if (with.pages && !with.huge_pages)
 		kernel->limits.huge_pages = 0;
 	return 0;
 }

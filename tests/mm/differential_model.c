@@ -493,18 +493,35 @@ static int64_t model_touch(struct model *model, const struct step *step, int64_t
 	return 0;
 }
 
+/* Some of those can have huge pages, as their file systems say. */
+static bool maps_files_privately(struct memmap_mm *mm, const struct step *step)
+{
+	const uint64_t end = step->args[0] + step->args[1];
+	struct memmap_vma vma;
+
+	for (uint64_t at = step->args[0]; memmap_mm_find_vma(mm, at, &vma) && vma.range.start < end;
+	     at = vma.range.end)
+		if (vma.identity && !(vma.flags & MEMMAP_VM_SHARED))
+			return true;
+	return false;
+}
+
 static int64_t model_madvise(struct model *model, const struct step *step, int64_t kernel_result)
 {
 	struct memmap_mm *mm = model->mm[step->process];
 	const int advice = (int)step->args[2];
 	int64_t result = memmap_mm_sys_madvise(mm, step->args[0], step->args[1], advice);
 
-	if (model->own_files)
+	if (advice == MADV_PAGEOUT)
+		model->pages_go = true;
+	if (model->own_files && advice != MADV_COLLAPSE)
 		return result;
-	/* Pages can refuse what VMAs permit. */
+	/* Pages can refuse what VMAs permit; then the kernel does not come to a hole behind them. */
+	if (advice == MADV_COLLAPSE && kernel_result <= 0 &&
+	    (result == 0 || result == -ENOMEM || maps_files_privately(mm, step)))
+		return kernel_result;
 	if (result == 0 && kernel_result < 0 &&
-	    (advice == MADV_COLLAPSE ||
-	     ((advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) &&
+	    (((advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) &&
 	      kernel_result == -EFAULT) ||
 	     (advice == MADV_REMOVE && kernel_result == -EFBIG)))
 		return kernel_result;

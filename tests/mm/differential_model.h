@@ -41,6 +41,7 @@ struct model {
 	struct memmap_memory_file *memory_file;
 	struct memmap_host_files *host_files;
 	struct surroundings with;
+	bool pages_go; /* pages were to be paged out */
 };
 
 struct inode *model_inode(struct model *model, uint64_t dev, uint64_t ino);

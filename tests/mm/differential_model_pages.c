@@ -269,13 +269,18 @@ static int64_t process_vm(struct model *model, const struct step *step)
 		       : memmap_mm_sys_process_vm_writev(here, &local, 1, there, &remote, 1, 0);
 }
 
-/* Is the page one of a host file? Which of those are in memory is the system's own affair. */
-static bool is_of_host(const struct model *model, struct memmap_mm *mm, uint64_t page)
+/*
+ * Is the page one of a host file? Which of those are in memory is the system's own affair; as is
+ * what stays of shared memory when it is paged out: pages that nobody has written to need not.
+ */
+static bool is_kernels_own(const struct model *model, struct memmap_mm *mm, uint64_t page)
 {
 	struct memmap_vma vma;
 
 	if (!memmap_mm_find_vma(mm, page, &vma) || vma.range.start > page || !vma.mappable)
 		return false;
+	if (model->pages_go)
+		return true;
 	for (const struct inode *inode = model->inodes; inode; inode = inode->next)
 		if (vma.mappable == inode->real)
 			return inode->on_host;
@@ -291,8 +296,10 @@ static int64_t mincore_step(const struct model *model, const struct step *step, 
 
 	if (result)
 		return result;
+	if (from_kernel >= 0 && (model->with.huge_pages || (model->pages_go && kernel_has_swap())))
+		return from_kernel;
 	for (uint64_t i = 0; i < pages && pages <= EXECUTOR_MINCORE_BITS; i++)
-		if (is_of_host(model, mm, a[0] + i * PAGE))
+		if (is_kernels_own(model, mm, a[0] + i * PAGE))
 			vec[i] = (from_kernel >> i) & 1;
 	return executor_mincore_result(vec, pages);
 }

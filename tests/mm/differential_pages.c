@@ -130,6 +130,17 @@ static bool in_region(const struct guest *guest, uint64_t address, uint64_t len)
 	return guest->inproc && address >= ARENA && address + len <= ARENA + REGION_BYTES;
 }
 
+/* Is a part of it in the region, and a part not? */
+static bool crosses_edge(const struct guest *guest, uint64_t address, uint64_t len)
+{
+	const uint64_t edges[] = {ARENA, ARENA + REGION_BYTES};
+
+	for (size_t i = 0; i < 2 && guest->inproc; i++)
+		if (address < edges[i] && edges[i] < address + len)
+			return true;
+	return false;
+}
+
 /* The part of a range that lies in the region; it may be empty. */
 static struct memmap_addr_range region_part(struct memmap_addr_range ar)
 {
@@ -503,7 +514,8 @@ static int64_t access_bytes(struct guest *guest, uint64_t address, memmap_access
 	struct mapped_page pages[2];
 	int64_t result;
 
-	if (guest->platform == PLATFORM_NONE)
+	/* Neither the region nor the table could make such an access at once. */
+	if (guest->platform == PLATFORM_NONE || crosses_edge(guest, address, len))
 		return access_from_outside(guest, address, at, buf, len, write, faulted);
 	if (in_region(guest, address, len))
 		return access_in_region(address, at, buf, len, write, faulted);
