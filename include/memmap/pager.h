@@ -5,7 +5,8 @@
  * The program says how bytes of a file are read and written, wherever they are kept: in an archive,
  * over a network, in another process. The pager keeps the pages in a memory file (kind
  * MEMMAP_MEMORY_PAGE_CACHE), reads those that are touched and not there, knows which have been
- * written to, writes them back, and takes the least lately read ones away when there are too many.
+ * written to, writes them back, and when there are too many, takes them away in turn: from where it
+ * took the last ones on, by offset, and from the start again at the end.
  *
  * A page is dirty from when it is translated for writing until it has been written back. Writing
  * back takes it from all who map it first, so that nothing is stored there unnoticed; their next

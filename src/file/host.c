@@ -169,35 +169,6 @@ int memmap_host_resident(void *addr, size_t length, unsigned char *vec)
 	return 0;
 }
 
-int memmap_host_read(int fd, void *buf, size_t size, uint64_t offset, size_t *done)
-{
-	size_t so_far = 0;
-	while (so_far < size) {
-		ssize_t result;
-		CALL(pread, result, fd, (char *)buf + so_far, size - so_far,
-		     (off_t)(offset + so_far));
-		if (result == 0)
-			break;
-		so_far += (size_t)result;
-	}
-	*done = so_far;
-	return 0;
-}
-
-int memmap_host_write(int fd, const void *buf, size_t size, uint64_t offset)
-{
-	size_t so_far = 0;
-	while (so_far < size) {
-		ssize_t result;
-		CALL(pwrite, result, fd, (const char *)buf + so_far, size - so_far,
-		     (off_t)(offset + so_far));
-		if (result == 0)
-			return -EIO;
-		so_far += (size_t)result;
-	}
-	return 0;
-}
-
 int memmap_host_sync_mapping(void *addr, size_t length)
 {
 	int result;

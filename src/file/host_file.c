@@ -236,11 +236,11 @@ static int punch_hole(struct memmap_mapping_identity *id, struct memmap_context 
 	(void)ctx;
 	if (mr.end > INT64_MAX)
 		return -EFBIG;
-	pthread_mutex_lock(&hf->inode->mappings.lock);
+	pthread_mutex_lock(&hf->inode->mapped.lock);
 	int err = memmap_host_punch_hole(hf->fd, mr.start, memmap_mappable_range_length(mr));
 	if (!err)
-		memmap_reverse_map_invalidate(&hf->inode->mappings, mr, false);
-	pthread_mutex_unlock(&hf->inode->mappings.lock);
+		memmap_mapped_invalidate(&hf->inode->mapped, mr, false);
+	pthread_mutex_unlock(&hf->inode->mapped.lock);
 	return err;
 }
 
@@ -297,7 +297,7 @@ int memmap_host_file_open(struct memmap_host_files *files, int fd, const char *n
 	if (err)
 		goto put;
 	*identity = &hf->identity;
-	*mappable = &hf->inode->mappable;
+	*mappable = &hf->inode->mapped.mappable;
 	return 0;
 put:
 	put_inode(files, hf->inode);
@@ -358,20 +358,20 @@ static void invalidate_past(struct memmap_host_inode *inode, uint64_t size)
 		memmap_page_round_down(size + MEMMAP_PAGE_MASK),
 		memmap_page_round_down(UINT64_MAX),
 	};
-	memmap_reverse_map_invalidate(&inode->mappings, past, true);
+	memmap_mapped_invalidate(&inode->mapped, past, true);
 }
 
 int memmap_host_file_truncate(struct memmap_mapping_identity *identity, uint64_t size)
 {
 	const struct host_file *hf = of_identity(identity);
 	struct stat st;
-	pthread_mutex_lock(&hf->inode->mappings.lock);
+	pthread_mutex_lock(&hf->inode->mapped.lock);
 	int err = memmap_host_stat(hf->fd, &st);
 	if (!err)
 		err = memmap_host_truncate(hf->fd, size);
 	if (!err && size < (uint64_t)st.st_size)
 		invalidate_past(hf->inode, size);
-	pthread_mutex_unlock(&hf->inode->mappings.lock);
+	pthread_mutex_unlock(&hf->inode->mapped.lock);
 	return err;
 }
 
@@ -379,10 +379,10 @@ int memmap_host_file_refresh(struct memmap_mapping_identity *identity)
 {
 	const struct host_file *hf = of_identity(identity);
 	struct stat st;
-	pthread_mutex_lock(&hf->inode->mappings.lock);
+	pthread_mutex_lock(&hf->inode->mapped.lock);
 	int err = memmap_host_stat(hf->fd, &st);
 	if (!err)
 		invalidate_past(hf->inode, (uint64_t)st.st_size);
-	pthread_mutex_unlock(&hf->inode->mappings.lock);
+	pthread_mutex_unlock(&hf->inode->mapped.lock);
 	return err;
 }

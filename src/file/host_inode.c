@@ -10,7 +10,7 @@
  * The system counts references to pages, not we; that every reference taken was dropped is checked
  * from MEMMAP_CHECK 2 on.
  *
- * Locking: `mappings` as reverse_map.h says. `lock` guards the coming of descriptors and chunks; what
+ * Locking: that over who maps it as mapped.h says. `lock` guards the coming of descriptors and chunks; what
  * has come stays, and is read without it. Neither is held while the other is taken.
  *
  * Refuses: access that no open permits (-EACCES), executing from a file system mounted noexec.
@@ -131,30 +131,6 @@ static struct memmap_host_pages *best_pages(struct memmap_host_inode *inode)
 
 /* ---- The Mappable ---- */
 
-static int add_mapping(struct memmap_mappable *m, struct memmap_context *ctx,
-		       struct memmap_mapping_space *ms, struct memmap_addr_range ar,
-		       uint64_t offset, bool writable)
-{
-	(void)ctx;
-	return memmap_reverse_map_add(&of_mappable(m)->mappings, ms, ar, offset, writable);
-}
-
-static int remove_mapping(struct memmap_mappable *m, struct memmap_context *ctx,
-			  struct memmap_mapping_space *ms, struct memmap_addr_range ar,
-			  uint64_t offset, bool writable)
-{
-	(void)ctx;
-	return memmap_reverse_map_remove(&of_mappable(m)->mappings, ms, ar, offset, writable);
-}
-
-static int copy_mapping(struct memmap_mappable *m, struct memmap_context *ctx,
-			struct memmap_mapping_space *ms, struct memmap_addr_range src_ar,
-			struct memmap_addr_range dst_ar, uint64_t offset, bool writable)
-{
-	(void)src_ar;
-	return add_mapping(m, ctx, ms, dst_ar, offset, writable);
-}
-
 /* The end of the last page that the file has bytes of. */
 static int file_end(int fd, uint64_t *out)
 {
@@ -199,13 +175,6 @@ static int translate(struct memmap_mappable *m, struct memmap_context *ctx,
 	return required.end > end ? memmap_bus_error(-EFAULT) : 0;
 }
 
-static int invalidate_unsavable(struct memmap_mappable *m, struct memmap_context *ctx)
-{
-	(void)m;
-	(void)ctx;
-	return 0;
-}
-
 /* Asked of the system for what lies in the file; there is nothing past its end. */
 static int resident(struct memmap_mappable *m, struct memmap_context *ctx,
 		    struct memmap_mappable_range mr, unsigned char *vec)
@@ -233,11 +202,11 @@ static int resident(struct memmap_mappable *m, struct memmap_context *ctx,
 }
 
 static const struct memmap_mappable_ops mappable_ops = {
-	.add_mapping = add_mapping,
-	.remove_mapping = remove_mapping,
-	.copy_mapping = copy_mapping,
+	.add_mapping = memmap_mapped_add,
+	.remove_mapping = memmap_mapped_remove,
+	.copy_mapping = memmap_mapped_copy,
 	.translate = translate,
-	.invalidate_unsavable = invalidate_unsavable,
+	.invalidate_unsavable = memmap_mapped_all_savable,
 	.resident = resident,
 };
 
@@ -286,8 +255,7 @@ void memmap_host_inode_init(struct memmap_host_inode *inode,
 			    const struct memmap_allocator *allocator)
 {
 	memset(inode, 0, sizeof(*inode));
-	inode->mappable.ops = &mappable_ops;
-	memmap_reverse_map_init(&inode->mappings, allocator);
+	memmap_mapped_init(&inode->mapped, &mappable_ops, allocator);
 	pthread_mutex_init(&inode->lock, NULL);
 	init_pages(&inode->read_only, inode, false);
 	init_pages(&inode->read_write, inode, true);
@@ -295,15 +263,14 @@ void memmap_host_inode_init(struct memmap_host_inode *inode,
 
 void memmap_host_inode_destroy(struct memmap_host_inode *inode)
 {
-	if (!memmap_mapping_set_is_empty(&inode->mappings.set))
-		memmap_panic("host file: the last open goes, but it is still mapped");
+	memmap_mapped_check_unmapped(&inode->mapped, "host file");
 	if (MEMMAP_CHECK >= 2 && inode->nr_page_refs > 0)
 		memmap_panic("host file: the last open goes, but %" PRIu64
 			     " references to its pages are held",
 			     inode->nr_page_refs);
 	destroy_pages(&inode->read_only);
 	destroy_pages(&inode->read_write);
-	memmap_reverse_map_destroy(&inode->mappings);
+	memmap_mapped_destroy(&inode->mapped);
 	pthread_mutex_destroy(&inode->lock);
 }
 

@@ -13,7 +13,7 @@
 #include <memmap/block.h>
 #include <memmap/memmap.h>
 
-#include "file/reverse_map.h"
+#include "file/mapped.h"
 
 /* The first chunk has 1 MiB; all of them together reach beyond INT64_MAX. */
 #define MEMMAP_HOST_CHUNK_SHIFT 20
@@ -30,13 +30,12 @@ struct memmap_host_pages {
 };
 
 struct memmap_host_inode {
-	struct memmap_mappable mappable;
+	struct memmap_mapped mapped;
 	uint64_t device, inode;
 	size_t nr_opens; /* guarded by the registry's lock */
 	bool no_exec;
 	uint64_t nr_page_refs; /* atomic; kept from MEMMAP_CHECK 2 on */
 
-	struct memmap_reverse_map mappings;
 	pthread_mutex_t lock; /* over descriptors and chunks that come to be */
 	struct memmap_host_pages read_only, read_write;
 };

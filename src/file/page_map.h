@@ -40,12 +40,19 @@ static inline int memmap_page_map_split(struct memmap_mappable_range r, uint64_t
 #include <memmap/segment_set.h>
 /* clang-format on */
 
-/* Where in the file the run is. */
+/* Where in the file a part of the run is, which need not be page-aligned. */
+static inline struct memmap_file_range memmap_page_map_part(struct page_map_iterator it,
+							    struct memmap_mappable_range part)
+{
+	const uint64_t at =
+		page_map_iterator_value(it) + (part.start - page_map_iterator_start(it));
+	return (struct memmap_file_range){at, at + memmap_mappable_range_length(part)};
+}
+
+/* Where all of it is. */
 static inline struct memmap_file_range memmap_page_map_file_range(struct page_map_iterator it)
 {
-	const uint64_t at = page_map_iterator_value(it);
-	return (struct memmap_file_range){
-		at, at + memmap_mappable_range_length(page_map_iterator_range(it))};
+	return memmap_page_map_part(it, page_map_iterator_range(it));
 }
 
 /*
@@ -73,17 +80,15 @@ static inline int memmap_page_map_translate(const struct page_map_set *pages,
 	struct page_map_iterator it = page_map_set_find_segment(pages, required.start);
 	for (; page_map_iterator_ok(it) && page_map_iterator_start(it) < required.end;
 	     it = page_map_iterator_next_segment(it)) {
-		const struct memmap_mappable_range run = page_map_iterator_range(it);
 		const struct memmap_mappable_range source =
-			memmap_mappable_range_intersect(run, optional);
+			memmap_mappable_range_intersect(page_map_iterator_range(it), optional);
 		int err = memmap_translations_append(
-			out,
-			(struct memmap_translation){
-				.source = source,
-				.file = file,
-				.offset = page_map_iterator_value(it) + (source.start - run.start),
-				.perms = perms,
-			});
+			out, (struct memmap_translation){
+				     .source = source,
+				     .file = file,
+				     .offset = memmap_page_map_part(it, source).start,
+				     .perms = perms,
+			     });
 		if (err)
 			return err;
 	}

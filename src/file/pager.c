@@ -17,9 +17,9 @@
  * Invariants: every page in `pages` has a reference of ours; pages that may be translated for writing
  * are dirty and not marked; `cached` and `dirty` count bytes.
  *
- * Lock order: `changing`, which makes truncating and punching take turns; marks; the lock of
- * `mappings`, held only while mappings come, go or are invalidated; `lock`. Marks are waited for with
- * none of the two latter held.
+ * Lock order: `changing`, which makes truncating and punching take turns; marks; the lock over who
+ * maps it (mapped.h), held only while mappings come, go or are invalidated; `lock`. Marks are waited
+ * for with none of the two latter held.
  *
  * Refuses: translating for writing when there is no write function (-EACCES).
  */
@@ -42,34 +42,10 @@ static struct pager *of_mappable(struct memmap_mappable *m)
 
 static struct pager *of_identity(struct memmap_mapping_identity *id)
 {
-	return (struct pager *)((char *)id - offsetof(struct pager, identity));
+	return (struct pager *)memmap_own_file_of(id);
 }
 
 /* ---- The Mappable ---- */
-
-static int add_mapping(struct memmap_mappable *m, struct memmap_context *ctx,
-		       struct memmap_mapping_space *ms, struct memmap_addr_range ar,
-		       uint64_t offset, bool writable)
-{
-	(void)ctx;
-	return memmap_reverse_map_add(&of_mappable(m)->mappings, ms, ar, offset, writable);
-}
-
-static int remove_mapping(struct memmap_mappable *m, struct memmap_context *ctx,
-			  struct memmap_mapping_space *ms, struct memmap_addr_range ar,
-			  uint64_t offset, bool writable)
-{
-	(void)ctx;
-	return memmap_reverse_map_remove(&of_mappable(m)->mappings, ms, ar, offset, writable);
-}
-
-static int copy_mapping(struct memmap_mappable *m, struct memmap_context *ctx,
-			struct memmap_mapping_space *ms, struct memmap_addr_range src_ar,
-			struct memmap_addr_range dst_ar, uint64_t offset, bool writable)
-{
-	(void)src_ar;
-	return add_mapping(m, ctx, ms, dst_ar, offset, writable);
-}
 
 /* Translate from `at` on as far as one run goes; `*next` is its end. */
 static int translate_run(struct pager *p, struct cached_iterator it, uint64_t at,
@@ -98,7 +74,7 @@ static int translate_run(struct pager *p, struct cached_iterator it, uint64_t at
 	*next = source.end;
 	return memmap_translations_append(out, (struct memmap_translation){
 						       .source = source,
-						       .file = memmap_memory_file_file(p->mf),
+						       .file = memmap_memory_file_file(p->own.mf),
 						       .offset = v->at + (source.start - run.start),
 						       .perms = v->dirty && v->mark == UNMARKED
 									? MEMMAP_ANY_ACCESS
@@ -137,8 +113,11 @@ static int translate(struct memmap_mappable *m, struct memmap_context *ctx,
 		err = 0;
 	}
 	for (next = required.start; next < required.end;) {
-		int cannot = translate_run(p, cached_set_find_segment(&p->pages, next), next,
-					   required, within, write, out, &next);
+		struct cached_iterator it = cached_set_find_segment(&p->pages, next);
+		/* Reading what comes after it failed, and what was there has gone meanwhile. */
+		if (err && !(cached_iterator_ok(it) && pager_may_translate(it, write)))
+			break;
+		int cannot = translate_run(p, it, next, required, within, write, out, &next);
 		if (cannot) {
 			err = cannot;
 			break;
@@ -146,13 +125,6 @@ static int translate(struct memmap_mappable *m, struct memmap_context *ctx,
 	}
 	pthread_mutex_unlock(&p->lock);
 	return err;
-}
-
-static int invalidate_unsavable(struct memmap_mappable *m, struct memmap_context *ctx)
-{
-	(void)m;
-	(void)ctx;
-	return 0;
 }
 
 static int resident(struct memmap_mappable *m, struct memmap_context *ctx,
@@ -315,11 +287,6 @@ out:
 
 /* ---- The identity ---- */
 
-static void inc_ref(struct memmap_mapping_identity *id)
-{
-	__atomic_add_fetch(&of_identity(id)->nr_refs, 1, __ATOMIC_RELAXED);
-}
-
 static int write_all(struct memmap_mapping_identity *id, struct memmap_context *ctx,
 		     struct memmap_mappable_range mr)
 {
@@ -336,37 +303,17 @@ static int write_all(struct memmap_mapping_identity *id, struct memmap_context *
 static void dec_ref(struct memmap_mapping_identity *id, struct memmap_context *ctx)
 {
 	struct pager *p = of_identity(id);
-	if (__atomic_sub_fetch(&p->nr_refs, 1, __ATOMIC_ACQ_REL) > 0)
+	if (!memmap_own_file_drop(id, "pager"))
 		return;
-	if (!memmap_mapping_set_is_empty(&p->mappings.set))
-		memmap_panic("pager: the last reference goes, but it is still mapped");
 	(void)write_all(id, ctx, (struct memmap_mappable_range){0, pager_page_end(p->size)});
 	for (struct cached_iterator it = cached_set_first_segment(&p->pages);
 	     cached_iterator_ok(it); it = cached_iterator_next_segment(it))
-		memmap_file_dec_ref(memmap_memory_file_file(p->mf), pager_file_range(it));
+		memmap_file_dec_ref(memmap_memory_file_file(p->own.mf), pager_file_range(it));
 	cached_set_destroy(&p->pages);
-	memmap_reverse_map_destroy(&p->mappings);
 	pthread_cond_destroy(&p->settled);
 	pthread_mutex_destroy(&p->lock);
 	pthread_mutex_destroy(&p->changing);
-	memmap_deallocate(p->allocator, p, sizeof(*p) + p->name_size);
-}
-
-static size_t mapped_name(struct memmap_mapping_identity *id, struct memmap_context *ctx, char *buf,
-			  size_t size)
-{
-	(void)ctx;
-	return (size_t)snprintf(buf, size, "%s", of_identity(id)->name);
-}
-
-static uint64_t device_id(struct memmap_mapping_identity *id)
-{
-	return of_identity(id)->device;
-}
-
-static uint64_t inode_id(struct memmap_mapping_identity *id)
-{
-	return of_identity(id)->inode;
+	memmap_own_file_free(&p->own);
 }
 
 /* ---- Life ---- */
@@ -398,20 +345,20 @@ void memmap_pager_get_stats(struct memmap_mappable *mappable, struct memmap_page
 }
 
 static const struct memmap_mappable_ops mappable_ops = {
-	.add_mapping = add_mapping,
-	.remove_mapping = remove_mapping,
-	.copy_mapping = copy_mapping,
+	.add_mapping = memmap_mapped_add,
+	.remove_mapping = memmap_mapped_remove,
+	.copy_mapping = memmap_mapped_copy,
 	.translate = translate,
-	.invalidate_unsavable = invalidate_unsavable,
+	.invalidate_unsavable = memmap_mapped_all_savable,
 	.resident = resident,
 };
 
 static const struct memmap_mapping_identity_ops identity_ops = {
-	.inc_ref = inc_ref,
+	.inc_ref = memmap_own_file_inc_ref,
 	.dec_ref = dec_ref,
-	.mapped_name = mapped_name,
-	.device_id = device_id,
-	.inode_id = inode_id,
+	.mapped_name = memmap_own_file_mapped_name,
+	.device_id = memmap_own_file_device_id,
+	.inode_id = memmap_own_file_inode_id,
 	.msync = write_all,
 	.punch_hole = punch_hole,
 };
@@ -423,34 +370,29 @@ int memmap_pager_create(struct memmap_memory_file *mf, const struct memmap_pager
 {
 	if (options->size > INT64_MAX)
 		return -EINVAL;
-	const char *name = options->name ? options->name : "";
-	const size_t name_size = strlen(name) + 1;
-	struct pager *p =
-		memmap_allocate(options->allocator, sizeof(*p) + name_size, _Alignof(struct pager));
+	const struct memmap_own_file_options own = {
+		.mappable_ops = &mappable_ops,
+		.identity_ops = &identity_ops,
+		.allocator = options->allocator,
+		.mf = mf,
+		.name = options->name ? options->name : "",
+		.device = options->device,
+		.inode = options->device || options->inode ? options->inode
+							   : memmap_memory_file_new_inode(mf),
+	};
+	struct pager *p = memmap_own_file_create(sizeof(*p), &own);
 	if (!p)
 		return -ENOMEM;
-	memset(p, 0, sizeof(*p));
-	memcpy(p->name, name, name_size);
-	p->name_size = name_size;
-	p->mappable.ops = &mappable_ops;
-	p->identity.ops = &identity_ops;
-	p->allocator = options->allocator;
-	p->mf = mf;
 	p->ops = ops;
 	p->context = context;
-	p->nr_refs = 1;
-	p->device = options->device;
-	p->inode = options->device || options->inode ? options->inode
-						     : memmap_memory_file_new_inode(mf);
 	p->cache_limit = options->cache_limit;
 	p->mem_cg_id = options->mem_cg_id;
 	p->size = options->size;
 	pthread_mutex_init(&p->changing, NULL);
-	memmap_reverse_map_init(&p->mappings, options->allocator);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->settled, NULL);
 	cached_set_init(&p->pages, options->allocator);
-	*identity = &p->identity;
-	*mappable = &p->mappable;
+	*identity = &p->own.identity;
+	*mappable = &p->own.mapped.mappable;
 	return 0;
 }

@@ -14,7 +14,7 @@
 #include <memmap/block.h>
 #include <memmap/pager.h>
 
-#include "file/reverse_map.h"
+#include "file/own_file.h"
 
 /* What is being done with pages. */
 enum mark { UNMARKED, READING, WRITING, TAKEN };
@@ -55,20 +55,13 @@ static int split_cached(struct memmap_mappable_range r, struct cached_pages *v, 
 /* clang-format on */
 
 struct pager {
-	struct memmap_mappable mappable;
-	struct memmap_mapping_identity identity;
-	const struct memmap_allocator *allocator;
-	struct memmap_memory_file *mf;
+	struct memmap_own_file own;
 	const struct memmap_pager_ops *ops;
 	void *context;
-	uint64_t nr_refs; /* atomic */
-	uint64_t device, inode;
 	uint64_t cache_limit;
 	uint32_t mem_cg_id;
-	size_t name_size;
 
 	pthread_mutex_t changing;
-	struct memmap_reverse_map mappings;
 	pthread_mutex_t lock;
 	pthread_cond_t settled; /* a mark went, or the frozen range did */
 	struct cached_set pages;
@@ -76,8 +69,6 @@ struct pager {
 	uint64_t hand; /* where to look next for pages to take away */
 	/* Absent pages in here are not read now. */
 	struct memmap_mappable_range frozen;
-
-	char name[];
 };
 
 /* One call of translate(), and what it has tried. */
@@ -108,7 +99,14 @@ static inline struct memmap_file_range pager_file_range(struct cached_iterator i
 		at, at + memmap_mappable_range_length(cached_iterator_range(it))};
 }
 
-/* ---- pager_io.c; all but pager_invalidate() with the lock held ---- */
+/* May the run be told to who asks for it? Who reads may see what is being written. */
+static inline bool pager_may_translate(struct cached_iterator it, bool write)
+{
+	const enum mark how = cached_iterator_value_ptr(it)->mark;
+	return how == UNMARKED || (how == WRITING && !write);
+}
+
+/* ---- pager_io.c, which calls nothing of pager.c; all but pager_invalidate() with the lock held ---- */
 
 /* The work on the run that begins at `start` is done. */
 void pager_unmark(struct pager *p, uint64_t start, bool dirty);

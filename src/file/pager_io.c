@@ -55,22 +55,23 @@ void pager_drop(struct pager *p, uint64_t start)
 	p->cached -= length;
 	p->dirty -= cached_iterator_value_ptr(it)->dirty ? length : 0;
 	cached_set_remove(&p->pages, it);
-	memmap_file_dec_ref(memmap_memory_file_file(p->mf), fr);
+	memmap_file_dec_ref(memmap_memory_file_file(p->own.mf), fr);
 	pthread_cond_broadcast(&p->settled);
 }
 
 struct memmap_block_seq pager_bytes_of(struct pager *p, struct memmap_file_range fr)
 {
 	struct memmap_block_seq seq = {0};
-	(void)memmap_file_map_internal(memmap_memory_file_file(p->mf), fr, MEMMAP_READ_WRITE, &seq);
+	(void)memmap_file_map_internal(memmap_memory_file_file(p->own.mf), fr, MEMMAP_READ_WRITE,
+				       &seq);
 	return seq;
 }
 
 void pager_invalidate(struct pager *p, struct memmap_mappable_range mr, bool invalidate_private)
 {
-	pthread_mutex_lock(&p->mappings.lock);
-	memmap_reverse_map_invalidate(&p->mappings, mr, invalidate_private);
-	pthread_mutex_unlock(&p->mappings.lock);
+	pthread_mutex_lock(&p->own.mapped.lock);
+	memmap_mapped_invalidate(&p->own.mapped, mr, invalidate_private);
+	pthread_mutex_unlock(&p->own.mapped.lock);
 }
 
 /* ---- Writing back ---- */
@@ -248,7 +249,7 @@ static int read_in(struct pager *p, struct memmap_mappable_range mr, struct page
 		.mem_cg_id = p->mem_cg_id,
 	};
 	struct memmap_file_range fr;
-	int err = memmap_memory_file_allocate(p->mf, length, &opts, &fr);
+	int err = memmap_memory_file_allocate(p->own.mf, length, &opts, &fr);
 	if (err && !request->made_memory) {
 		request->made_memory = true;
 		(void)pager_shrink(p, p->cached > length ? p->cached - length : 0,
@@ -259,7 +260,7 @@ static int read_in(struct pager *p, struct memmap_mappable_range mr, struct page
 		return err;
 	err = cached_set_add(&p->pages, mr, (struct cached_pages){.at = fr.start, .mark = READING});
 	if (err) {
-		memmap_file_dec_ref(memmap_memory_file_file(p->mf), fr);
+		memmap_file_dec_ref(memmap_memory_file_file(p->own.mf), fr);
 		return err;
 	}
 	p->cached += length;
@@ -287,9 +288,8 @@ int pager_have_page(struct pager *p, uint64_t at, struct memmap_mappable_range o
 	struct cached_iterator it;
 	struct cached_gap_iterator gap;
 	if (cached_set_find(&p->pages, at, &it, &gap)) {
-		const enum mark how = cached_iterator_value_ptr(it)->mark;
 		*end = cached_iterator_end(it);
-		if (how == UNMARKED || (how == WRITING && !request->write))
+		if (pager_may_translate(it, request->write))
 			return 1;
 		pager_wait_settled(p);
 		return 0;

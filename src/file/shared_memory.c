@@ -2,14 +2,13 @@
 /*
  * Shared memory: a Mappable whose only store is the memory file.
  *
- * Invariants: every page in `pages` has a reference of ours; none lies wholly at or beyond `size`,
- * but while a truncation is under way.
+ * Invariants: every page in `pages` has a reference of ours; none lies wholly at or beyond `size`.
  *
  * What is stored through a mapping in the last page beyond `size` is there when the file grows later:
  * so it is in Linux's tmpfs, unlike in other file systems. Truncating zeroes it.
  *
- * Locking: `mappings` as reverse_map.h says; it is also held for changes of the size and for punching,
- * which so come one after another. `lock`, inside of it, guards `pages` and `size`.
+ * Locking: the lock over who maps it, as mapped.h says, is also held for changes of the size and for
+ * punching, which so come one after another. `lock`, inside of it, guards `pages` and `size`.
  *
  * Refuses: sizes that off_t cannot say. Seals are not kept.
  */
@@ -26,25 +25,16 @@
 #include <memmap/error.h>
 
 #include "file/memory_file.h"
+#include "file/own_file.h"
 #include "file/page_map.h"
-#include "file/reverse_map.h"
 
 struct shared_memory {
-	struct memmap_mappable mappable;
-	struct memmap_mapping_identity identity;
-	const struct memmap_allocator *allocator;
-	struct memmap_memory_file *mf;
-	uint64_t nr_refs; /* atomic */
-	uint64_t device, inode;
+	struct memmap_own_file own;
 	uint32_t mem_cg_id;
-	size_t name_size;
 
-	struct memmap_reverse_map mappings;
 	pthread_mutex_t lock;
 	struct page_map_set pages;
 	uint64_t size;
-
-	char name[];
 };
 
 static struct shared_memory *of_mappable(struct memmap_mappable *m)
@@ -54,7 +44,7 @@ static struct shared_memory *of_mappable(struct memmap_mappable *m)
 
 static struct shared_memory *of_identity(struct memmap_mapping_identity *id)
 {
-	return (struct shared_memory *)((char *)id - offsetof(struct shared_memory, identity));
+	return (struct shared_memory *)memmap_own_file_of(id);
 }
 
 static uint64_t page_end(uint64_t size)
@@ -83,13 +73,13 @@ static int populate(struct shared_memory *sm, struct memmap_mappable_range mr)
 			.hint = memmap_page_map_hint(&sm->pages, hole.start),
 		};
 		struct memmap_file_range fr;
-		int err = memmap_memory_file_allocate(sm->mf, memmap_mappable_range_length(hole),
-						      &opts, &fr);
+		int err = memmap_memory_file_allocate(
+			sm->own.mf, memmap_mappable_range_length(hole), &opts, &fr);
 		if (err)
 			return err;
 		err = page_map_set_insert(&sm->pages, gap, hole, fr.start, NULL);
 		if (err) {
-			memmap_file_dec_ref(memmap_memory_file_file(sm->mf), fr);
+			memmap_file_dec_ref(memmap_memory_file_file(sm->own.mf), fr);
 			return err;
 		}
 		mr.start = hole.end;
@@ -97,28 +87,55 @@ static int populate(struct shared_memory *sm, struct memmap_mappable_range mr)
 	return 0;
 }
 
+/* Pages that are the set's no more, and still have our reference. */
+struct taken_pages {
+	struct memmap_file_range *runs;
+	size_t nr;
+};
+
 /*
- * Take the pages of `mr` away, one run after another; no run crosses an edge of `mr`. With the
- * mappings' lock held.
+ * Take the pages of `mr` out of the set, all or none, so that translate() does not give them any
+ * more. With the lock held all the while: a page that is touched again meanwhile could become one
+ * run with pages outside of `mr`. 0 or -ENOMEM.
  */
-static void drop_pages(struct shared_memory *sm, struct memmap_mappable_range mr, bool invalidate)
+static int take_pages(struct shared_memory *sm, struct memmap_mappable_range mr,
+		      struct taken_pages *out)
 {
-	for (;;) {
-		pthread_mutex_lock(&sm->lock);
-		struct page_map_iterator it =
-			page_map_set_lower_bound_segment(&sm->pages, mr.start);
-		if (!page_map_iterator_ok(it) || page_map_iterator_start(it) >= mr.end) {
-			pthread_mutex_unlock(&sm->lock);
-			return;
-		}
-		const struct memmap_mappable_range run = page_map_iterator_range(it);
-		const struct memmap_file_range fr = memmap_page_map_file_range(it);
-		page_map_set_remove(&sm->pages, it);
-		pthread_mutex_unlock(&sm->lock);
-		if (invalidate)
-			memmap_reverse_map_invalidate(&sm->mappings, run, false);
-		memmap_file_dec_ref(memmap_memory_file_file(sm->mf), fr);
+	const struct page_map_iterator first =
+		page_map_set_lower_bound_segment(&sm->pages, mr.start);
+	struct page_map_iterator it;
+	size_t nr = 0;
+	*out = (struct taken_pages){0};
+	for (it = first; page_map_iterator_ok(it) && page_map_iterator_start(it) < mr.end;
+	     it = page_map_iterator_next_segment(it))
+		nr++;
+	if (nr == 0)
+		return 0;
+	struct memmap_file_range *runs = memmap_allocate(sm->own.allocator, nr * sizeof(*runs),
+							 _Alignof(struct memmap_file_range));
+	if (!runs)
+		return -ENOMEM;
+	it = first;
+	for (size_t i = 0; i < nr; i++) {
+		runs[i] = memmap_page_map_part(
+			it, memmap_mappable_range_intersect(page_map_iterator_range(it), mr));
+		it = page_map_iterator_next_segment(it);
 	}
+	int err = page_map_set_remove_range(&sm->pages, mr, NULL);
+	if (err) {
+		memmap_deallocate(sm->own.allocator, runs, nr * sizeof(*runs));
+		return err;
+	}
+	*out = (struct taken_pages){.runs = runs, .nr = nr};
+	return 0;
+}
+
+/* Nobody sees the pages any more. */
+static void let_go(struct shared_memory *sm, struct taken_pages taken)
+{
+	for (size_t i = 0; i < taken.nr; i++)
+		memmap_file_dec_ref(memmap_memory_file_file(sm->own.mf), taken.runs[i]);
+	memmap_deallocate(sm->own.allocator, taken.runs, taken.nr * sizeof(*taken.runs));
 }
 
 /* Zero what is there of `mr`, which need not be page-aligned. With the lock held. */
@@ -127,43 +144,17 @@ static void zero_pages(struct shared_memory *sm, struct memmap_mappable_range mr
 	struct page_map_iterator it = page_map_set_lower_bound_segment(&sm->pages, mr.start);
 	for (; page_map_iterator_ok(it) && page_map_iterator_start(it) < mr.end;
 	     it = page_map_iterator_next_segment(it)) {
-		const struct memmap_mappable_range run = page_map_iterator_range(it);
-		const struct memmap_mappable_range part = memmap_mappable_range_intersect(run, mr);
-		const uint64_t at = page_map_iterator_value(it) + (part.start - run.start);
-		const struct memmap_file_range fr = {at, at + memmap_mappable_range_length(part)};
+		const struct memmap_mappable_range part =
+			memmap_mappable_range_intersect(page_map_iterator_range(it), mr);
 		struct memmap_block_seq bytes;
 		/* The memory file's own mapping neither fails nor faults. */
-		if (!memmap_file_map_internal(memmap_memory_file_file(sm->mf), fr, MEMMAP_WRITE,
-					      &bytes))
+		if (!memmap_file_map_internal(memmap_memory_file_file(sm->own.mf),
+					      memmap_page_map_part(it, part), MEMMAP_WRITE, &bytes))
 			(void)memmap_zero_seq(bytes, NULL);
 	}
 }
 
 /* ---- The Mappable ---- */
-
-static int add_mapping(struct memmap_mappable *m, struct memmap_context *ctx,
-		       struct memmap_mapping_space *ms, struct memmap_addr_range ar,
-		       uint64_t offset, bool writable)
-{
-	(void)ctx;
-	return memmap_reverse_map_add(&of_mappable(m)->mappings, ms, ar, offset, writable);
-}
-
-static int remove_mapping(struct memmap_mappable *m, struct memmap_context *ctx,
-			  struct memmap_mapping_space *ms, struct memmap_addr_range ar,
-			  uint64_t offset, bool writable)
-{
-	(void)ctx;
-	return memmap_reverse_map_remove(&of_mappable(m)->mappings, ms, ar, offset, writable);
-}
-
-static int copy_mapping(struct memmap_mappable *m, struct memmap_context *ctx,
-			struct memmap_mapping_space *ms, struct memmap_addr_range src_ar,
-			struct memmap_addr_range dst_ar, uint64_t offset, bool writable)
-{
-	(void)src_ar;
-	return add_mapping(m, ctx, ms, dst_ar, offset, writable);
-}
 
 static int translate(struct memmap_mappable *m, struct memmap_context *ctx,
 		     struct memmap_mappable_range required, struct memmap_mappable_range optional,
@@ -185,20 +176,14 @@ static int translate(struct memmap_mappable *m, struct memmap_context *ctx,
 	if (required.start < required.end) {
 		err = populate(sm, required);
 		if (!err)
-			err = memmap_page_map_translate(&sm->pages, memmap_memory_file_file(sm->mf),
+			err = memmap_page_map_translate(&sm->pages,
+							memmap_memory_file_file(sm->own.mf),
 							required, optional, MEMMAP_ANY_ACCESS, out);
 		if (!err)
 			err = beyond;
 	}
 	pthread_mutex_unlock(&sm->lock);
 	return err;
-}
-
-static int invalidate_unsavable(struct memmap_mappable *m, struct memmap_context *ctx)
-{
-	(void)m;
-	(void)ctx;
-	return 0;
 }
 
 static int resident(struct memmap_mappable *m, struct memmap_context *ctx,
@@ -222,53 +207,19 @@ static int resident(struct memmap_mappable *m, struct memmap_context *ctx,
 
 /* ---- The identity ---- */
 
-static void inc_ref(struct memmap_mapping_identity *id)
-{
-	__atomic_add_fetch(&of_identity(id)->nr_refs, 1, __ATOMIC_RELAXED);
-}
-
 static void dec_ref(struct memmap_mapping_identity *id, struct memmap_context *ctx)
 {
 	struct shared_memory *sm = of_identity(id);
 	(void)ctx;
-	if (__atomic_sub_fetch(&sm->nr_refs, 1, __ATOMIC_ACQ_REL) > 0)
+	if (!memmap_own_file_drop(id, "shared memory"))
 		return;
-	if (!memmap_mapping_set_is_empty(&sm->mappings.set))
-		memmap_panic("shared memory: the last reference goes, but it is still mapped");
 	for (struct page_map_iterator it = page_map_set_first_segment(&sm->pages);
 	     page_map_iterator_ok(it); it = page_map_iterator_next_segment(it))
-		memmap_file_dec_ref(memmap_memory_file_file(sm->mf),
+		memmap_file_dec_ref(memmap_memory_file_file(sm->own.mf),
 				    memmap_page_map_file_range(it));
 	page_map_set_destroy(&sm->pages);
-	memmap_reverse_map_destroy(&sm->mappings);
 	pthread_mutex_destroy(&sm->lock);
-	memmap_deallocate(sm->allocator, sm, sizeof(*sm) + sm->name_size);
-}
-
-static size_t mapped_name(struct memmap_mapping_identity *id, struct memmap_context *ctx, char *buf,
-			  size_t size)
-{
-	(void)ctx;
-	return (size_t)snprintf(buf, size, "%s", of_identity(id)->name);
-}
-
-static uint64_t device_id(struct memmap_mapping_identity *id)
-{
-	return of_identity(id)->device;
-}
-
-static uint64_t inode_id(struct memmap_mapping_identity *id)
-{
-	return of_identity(id)->inode;
-}
-
-static int msync_nothing(struct memmap_mapping_identity *id, struct memmap_context *ctx,
-			 struct memmap_mappable_range mr)
-{
-	(void)id;
-	(void)ctx;
-	(void)mr;
-	return 0;
+	memmap_own_file_free(&sm->own);
 }
 
 static int punch_hole(struct memmap_mapping_identity *id, struct memmap_context *ctx,
@@ -276,16 +227,17 @@ static int punch_hole(struct memmap_mapping_identity *id, struct memmap_context 
 {
 	struct shared_memory *sm = of_identity(id);
 	(void)ctx;
-	pthread_mutex_lock(&sm->mappings.lock);
+	struct taken_pages taken;
+	pthread_mutex_lock(&sm->own.mapped.lock);
 	pthread_mutex_lock(&sm->lock);
-	int err = page_map_set_split_at(&sm->pages, mr.start);
-	if (err >= 0)
-		err = page_map_set_split_at(&sm->pages, mr.end);
+	int err = take_pages(sm, mr, &taken);
 	pthread_mutex_unlock(&sm->lock);
-	if (err >= 0)
-		drop_pages(sm, mr, true);
-	pthread_mutex_unlock(&sm->mappings.lock);
-	return err < 0 ? err : 0;
+	if (taken.nr > 0) {
+		memmap_mapped_invalidate(&sm->own.mapped, mr, false);
+		let_go(sm, taken);
+	}
+	pthread_mutex_unlock(&sm->own.mapped.lock);
+	return err;
 }
 
 /* ---- As a file ---- */
@@ -309,24 +261,27 @@ int memmap_shared_memory_truncate(struct memmap_mappable *mappable, uint64_t siz
 	struct shared_memory *sm = of_mappable(mappable);
 	if (size > INT64_MAX)
 		return -EINVAL;
-	pthread_mutex_lock(&sm->mappings.lock);
+	struct taken_pages taken = {0};
+	int err = 0;
+	pthread_mutex_lock(&sm->own.mapped.lock);
 	pthread_mutex_lock(&sm->lock);
 	const uint64_t before = sm->size;
-	int err = size < before ? page_map_set_split_at(&sm->pages, page_end(size)) : 0;
-	if (err >= 0) {
+	const struct memmap_mappable_range cut = {page_end(size), page_end(before)};
+	if (cut.start < cut.end)
+		err = take_pages(sm, cut, &taken);
+	if (!err) {
 		sm->size = size;
 		if (size <= before)
 			zero_pages(sm, (struct memmap_mappable_range){size, page_end(size)});
 	}
 	pthread_mutex_unlock(&sm->lock);
-	if (err >= 0 && page_end(size) < page_end(before)) {
+	if (!err && cut.start < cut.end) {
 		/* All at once: private copies lie also where no page of ours does. */
-		const struct memmap_mappable_range cut = {page_end(size), page_end(before)};
-		memmap_reverse_map_invalidate(&sm->mappings, cut, true);
-		drop_pages(sm, cut, false);
+		memmap_mapped_invalidate(&sm->own.mapped, cut, true);
+		let_go(sm, taken);
 	}
-	pthread_mutex_unlock(&sm->mappings.lock);
-	return err < 0 ? err : 0;
+	pthread_mutex_unlock(&sm->own.mapped.lock);
+	return err;
 }
 
 /* Copy between `buf` and the pages of [offset, offset + length), which all exist or are read. */
@@ -339,16 +294,15 @@ static void copy_pages(struct shared_memory *sm, uint64_t offset, char *buf, uin
 		memset(buf, 0, length);
 	for (; page_map_iterator_ok(it) && page_map_iterator_start(it) < mr.end;
 	     it = page_map_iterator_next_segment(it)) {
-		const struct memmap_mappable_range run = page_map_iterator_range(it);
-		const struct memmap_mappable_range part = memmap_mappable_range_intersect(run, mr);
-		const uint64_t at = page_map_iterator_value(it) + (part.start - run.start);
+		const struct memmap_mappable_range part =
+			memmap_mappable_range_intersect(page_map_iterator_range(it), mr);
 		const uint64_t n = memmap_mappable_range_length(part);
 		struct memmap_block_seq mine =
 			memmap_block_seq_of(memmap_block_safe(buf + (part.start - offset), n));
 		struct memmap_block_seq pages;
-		if (memmap_file_map_internal(memmap_memory_file_file(sm->mf),
-					     (struct memmap_file_range){at, at + n},
-					     MEMMAP_READ_WRITE, &pages))
+		if (memmap_file_map_internal(memmap_memory_file_file(sm->own.mf),
+					     memmap_page_map_part(it, part), MEMMAP_READ_WRITE,
+					     &pages))
 			continue; /* never: see memory_file.c */
 		(void)memmap_copy_seq(write ? pages : mine, write ? mine : pages, NULL);
 	}
@@ -381,7 +335,7 @@ int memmap_shared_memory_write(struct memmap_mappable *mappable, uint64_t offset
 	if (offset > INT64_MAX || length > INT64_MAX - offset)
 		return -EFBIG;
 	/* Sizes change one after another. */
-	pthread_mutex_lock(&sm->mappings.lock);
+	pthread_mutex_lock(&sm->own.mapped.lock);
 	pthread_mutex_lock(&sm->lock);
 	while (!err && *done < length) {
 		const uint64_t at = offset + *done;
@@ -398,28 +352,28 @@ int memmap_shared_memory_write(struct memmap_mappable *mappable, uint64_t offset
 			sm->size = at + n;
 	}
 	pthread_mutex_unlock(&sm->lock);
-	pthread_mutex_unlock(&sm->mappings.lock);
+	pthread_mutex_unlock(&sm->own.mapped.lock);
 	return err;
 }
 
 /* ---- Life ---- */
 
 static const struct memmap_mappable_ops mappable_ops = {
-	.add_mapping = add_mapping,
-	.remove_mapping = remove_mapping,
-	.copy_mapping = copy_mapping,
+	.add_mapping = memmap_mapped_add,
+	.remove_mapping = memmap_mapped_remove,
+	.copy_mapping = memmap_mapped_copy,
 	.translate = translate,
-	.invalidate_unsavable = invalidate_unsavable,
+	.invalidate_unsavable = memmap_mapped_all_savable,
 	.resident = resident,
 };
 
 static const struct memmap_mapping_identity_ops identity_ops = {
-	.inc_ref = inc_ref,
+	.inc_ref = memmap_own_file_inc_ref,
 	.dec_ref = dec_ref,
-	.mapped_name = mapped_name,
-	.device_id = device_id,
-	.inode_id = inode_id,
-	.msync = msync_nothing,
+	.mapped_name = memmap_own_file_mapped_name,
+	.device_id = memmap_own_file_device_id,
+	.inode_id = memmap_own_file_inode_id,
+	.msync = memmap_own_file_msync_nothing,
 	.punch_hole = punch_hole,
 };
 
@@ -433,28 +387,23 @@ int memmap_shared_memory_create(struct memmap_memory_file *mf, uint64_t length, 
 		options = &none;
 	if (length > INT64_MAX)
 		return -EINVAL;
-	const char *name = options->name ? options->name : "/dev/zero (deleted)";
-	const size_t name_size = strlen(name) + 1;
-	struct shared_memory *sm = memmap_allocate(options->allocator, sizeof(*sm) + name_size,
-						   _Alignof(struct shared_memory));
+	const struct memmap_own_file_options own = {
+		.mappable_ops = &mappable_ops,
+		.identity_ops = &identity_ops,
+		.allocator = options->allocator,
+		.mf = mf,
+		.name = options->name ? options->name : "/dev/zero (deleted)",
+		.device = options->device ? options->device : makedev(0, 1),
+		.inode = options->inode ? options->inode : memmap_memory_file_new_inode(mf),
+	};
+	struct shared_memory *sm = memmap_own_file_create(sizeof(*sm), &own);
 	if (!sm)
 		return -ENOMEM;
-	memset(sm, 0, sizeof(*sm));
-	memcpy(sm->name, name, name_size);
-	sm->name_size = name_size;
-	sm->mappable.ops = &mappable_ops;
-	sm->identity.ops = &identity_ops;
-	sm->allocator = options->allocator;
-	sm->mf = mf;
-	sm->nr_refs = 1;
-	sm->device = options->device ? options->device : makedev(0, 1);
-	sm->inode = options->inode ? options->inode : memmap_memory_file_new_inode(mf);
 	sm->mem_cg_id = mem_cg_id;
-	memmap_reverse_map_init(&sm->mappings, options->allocator);
 	pthread_mutex_init(&sm->lock, NULL);
 	page_map_set_init(&sm->pages, options->allocator);
 	sm->size = length;
-	*identity = &sm->identity;
-	*mappable = &sm->mappable;
+	*identity = &sm->own.identity;
+	*mappable = &sm->own.mapped.mappable;
 	return 0;
 }

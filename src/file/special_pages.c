@@ -2,8 +2,8 @@
 /*
  * Special pages: one range of a memory file, for reading and executing.
  *
- * The pages never go away before the last identity, so nothing is ever invalidated and there is no
- * reverse map.
+ * The pages never go away before the last identity, so nothing is ever invalidated, and nobody notes
+ * who maps them.
  *
  * Locking: none is needed; but for the reference count nothing changes.
  *
@@ -13,22 +13,16 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 
 #include <memmap/arch.h>
 #include <memmap/block.h>
 #include <memmap/error.h>
 
+#include "file/own_file.h"
+
 struct special_pages {
-	struct memmap_mappable mappable;
-	struct memmap_mapping_identity identity;
-	const struct memmap_allocator *allocator;
-	struct memmap_memory_file *mf;
-	uint64_t nr_refs; /* atomic */
+	struct memmap_own_file own;
 	struct memmap_file_range fr;
-	size_t name_size;
-	char name[];
 };
 
 static struct special_pages *of_mappable(struct memmap_mappable *m)
@@ -38,7 +32,7 @@ static struct special_pages *of_mappable(struct memmap_mappable *m)
 
 static struct special_pages *of_identity(struct memmap_mapping_identity *id)
 {
-	return (struct special_pages *)((char *)id - offsetof(struct special_pages, identity));
+	return (struct special_pages *)memmap_own_file_of(id);
 }
 
 static int add_mapping(struct memmap_mappable *m, struct memmap_context *ctx,
@@ -66,14 +60,6 @@ static int remove_mapping(struct memmap_mappable *m, struct memmap_context *ctx,
 	return 0;
 }
 
-static int copy_mapping(struct memmap_mappable *m, struct memmap_context *ctx,
-			struct memmap_mapping_space *ms, struct memmap_addr_range src_ar,
-			struct memmap_addr_range dst_ar, uint64_t offset, bool writable)
-{
-	(void)src_ar;
-	return add_mapping(m, ctx, ms, dst_ar, offset, writable);
-}
-
 static int translate(struct memmap_mappable *m, struct memmap_context *ctx,
 		     struct memmap_mappable_range required, struct memmap_mappable_range optional,
 		     memmap_access at, struct memmap_translations *out)
@@ -87,22 +73,16 @@ static int translate(struct memmap_mappable *m, struct memmap_context *ctx,
 		return memmap_bus_error(-EFAULT);
 	const struct memmap_mappable_range source = {optional.start,
 						     optional.end < end ? optional.end : end};
-	int err = memmap_translations_append(out, (struct memmap_translation){
-							  .source = source,
-							  .file = memmap_memory_file_file(sp->mf),
-							  .offset = sp->fr.start + source.start,
-							  .perms = MEMMAP_READ | MEMMAP_EXEC,
-						  });
+	int err =
+		memmap_translations_append(out, (struct memmap_translation){
+							.source = source,
+							.file = memmap_memory_file_file(sp->own.mf),
+							.offset = sp->fr.start + source.start,
+							.perms = MEMMAP_READ | MEMMAP_EXEC,
+						});
 	if (err)
 		return err;
 	return required.end > end ? memmap_bus_error(-EFAULT) : 0;
-}
-
-static int invalidate_unsavable(struct memmap_mappable *m, struct memmap_context *ctx)
-{
-	(void)m;
-	(void)ctx;
-	return 0;
 }
 
 static int resident(struct memmap_mappable *m, struct memmap_context *ctx,
@@ -115,59 +95,32 @@ static int resident(struct memmap_mappable *m, struct memmap_context *ctx,
 	return 0;
 }
 
-static void inc_ref(struct memmap_mapping_identity *id)
-{
-	__atomic_add_fetch(&of_identity(id)->nr_refs, 1, __ATOMIC_RELAXED);
-}
-
 static void dec_ref(struct memmap_mapping_identity *id, struct memmap_context *ctx)
 {
 	struct special_pages *sp = of_identity(id);
 	(void)ctx;
-	if (__atomic_sub_fetch(&sp->nr_refs, 1, __ATOMIC_ACQ_REL) > 0)
+	if (!memmap_own_file_drop(id, "special pages"))
 		return;
-	memmap_file_dec_ref(memmap_memory_file_file(sp->mf), sp->fr);
-	memmap_deallocate(sp->allocator, sp, sizeof(*sp) + sp->name_size);
-}
-
-static size_t mapped_name(struct memmap_mapping_identity *id, struct memmap_context *ctx, char *buf,
-			  size_t size)
-{
-	(void)ctx;
-	return (size_t)snprintf(buf, size, "%s", of_identity(id)->name);
-}
-
-static uint64_t no_number(struct memmap_mapping_identity *id)
-{
-	(void)id;
-	return 0;
-}
-
-static int msync_nothing(struct memmap_mapping_identity *id, struct memmap_context *ctx,
-			 struct memmap_mappable_range mr)
-{
-	(void)id;
-	(void)ctx;
-	(void)mr;
-	return 0;
+	memmap_file_dec_ref(memmap_memory_file_file(sp->own.mf), sp->fr);
+	memmap_own_file_free(&sp->own);
 }
 
 static const struct memmap_mappable_ops mappable_ops = {
 	.add_mapping = add_mapping,
 	.remove_mapping = remove_mapping,
-	.copy_mapping = copy_mapping,
+	.copy_mapping = memmap_mapped_copy,
 	.translate = translate,
-	.invalidate_unsavable = invalidate_unsavable,
+	.invalidate_unsavable = memmap_mapped_all_savable,
 	.resident = resident,
 };
 
 static const struct memmap_mapping_identity_ops identity_ops = {
-	.inc_ref = inc_ref,
+	.inc_ref = memmap_own_file_inc_ref,
 	.dec_ref = dec_ref,
-	.mapped_name = mapped_name,
-	.device_id = no_number,
-	.inode_id = no_number,
-	.msync = msync_nothing,
+	.mapped_name = memmap_own_file_mapped_name,
+	.device_id = memmap_own_file_device_id,
+	.inode_id = memmap_own_file_inode_id,
+	.msync = memmap_own_file_msync_nothing,
 };
 
 void memmap_special_pages_write(struct memmap_mappable *mappable, uint64_t offset,
@@ -177,11 +130,11 @@ void memmap_special_pages_write(struct memmap_mappable *mappable, uint64_t offse
 	const uint64_t end = memmap_file_range_length(sp->fr);
 	if (offset > end || length > end - offset)
 		memmap_panic("%s: writing 0x%" PRIx64 " bytes at 0x%" PRIx64 " of 0x%" PRIx64,
-			     sp->name, length, offset, end);
+			     sp->own.name, length, offset, end);
 	uint64_t done;
-	if (length > 0 && memmap_file_buffer_write_at(memmap_memory_file_file(sp->mf),
+	if (length > 0 && memmap_file_buffer_write_at(memmap_memory_file_file(sp->own.mf),
 						      sp->fr.start + offset, bytes, length, &done))
-		memmap_panic("%s: its pages are not there", sp->name);
+		memmap_panic("%s: its pages are not there", sp->own.name);
 }
 
 int memmap_special_pages_create(struct memmap_memory_file *mf,
@@ -195,27 +148,25 @@ int memmap_special_pages_create(struct memmap_memory_file *mf,
 		memmap_panic("%s: special pages of no length", name);
 	if (!memmap_page_round_up(length, &rounded))
 		return -ENOMEM;
-	const size_t name_size = strlen(name) + 1;
-	struct special_pages *sp =
-		memmap_allocate(allocator, sizeof(*sp) + name_size, _Alignof(struct special_pages));
+	const struct memmap_own_file_options own = {
+		.mappable_ops = &mappable_ops,
+		.identity_ops = &identity_ops,
+		.allocator = allocator,
+		.mf = mf,
+		.name = name,
+	};
+	struct special_pages *sp = memmap_own_file_create(sizeof(*sp), &own);
 	if (!sp)
 		return -ENOMEM;
-	memset(sp, 0, sizeof(*sp));
 	const struct memmap_allocate_opts opts = {.kind = MEMMAP_MEMORY_SYSTEM};
 	int err = memmap_memory_file_allocate(mf, rounded, &opts, &sp->fr);
 	if (err) {
-		memmap_deallocate(allocator, sp, sizeof(*sp) + name_size);
+		memmap_own_file_free(&sp->own);
 		return err;
 	}
-	sp->mappable.ops = &mappable_ops;
-	sp->identity.ops = &identity_ops;
-	sp->allocator = allocator;
-	sp->mf = mf;
-	sp->nr_refs = 1;
-	sp->name_size = name_size;
-	memcpy(sp->name, name, name_size);
-	memmap_special_pages_write(&sp->mappable, 0, bytes, length);
-	*identity = &sp->identity;
-	*mappable = &sp->mappable;
+	struct memmap_mappable *m = &sp->own.mapped.mappable;
+	memmap_special_pages_write(m, 0, bytes, length);
+	*identity = &sp->own.identity;
+	*mappable = m;
 	return 0;
 }

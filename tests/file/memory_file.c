@@ -295,6 +295,32 @@ static void test_across_chunks(void **state)
 	assert_string_equal(by_fd, text);
 }
 
+static int nr_mmaps;
+
+static int count_mmaps(const char *call)
+{
+	nr_mmaps += strcmp(call, "mmap") == 0;
+	return 0;
+}
+
+/* However much is allocated and looked at, the file is mapped a few times only. */
+static void test_chunks_are_mapped_once(void **state)
+{
+	(void)state;
+	nr_mmaps = 0;
+	memmap_host_hook = count_mmaps;
+	for (int i = 0; i < 1000; i++)
+		bytes(allocate(PAGE, (struct memmap_allocate_opts){0}))[0] = 1;
+	/* One chunk, and the reserve of nodes for its pages. */
+	assert_int_equal(nr_mmaps, 2);
+	for (int i = 0; i < 100; i++)
+		dec_ref(allocate(MIB, (struct memmap_allocate_opts){0}));
+	assert_int_equal(nr_mmaps, 2);
+	allocate(400 * MIB, (struct memmap_allocate_opts){0});
+	assert_int_equal(nr_mmaps, 6);
+	memmap_host_hook = NULL;
+}
+
 /* ---- References ---- */
 
 static void test_references(void **state)
@@ -512,6 +538,7 @@ int main(void)
 		TEST(test_memory_is_returned),
 		TEST(test_decommit),
 		TEST(test_across_chunks),
+		TEST(test_chunks_are_mapped_once),
 		TEST(test_references),
 		TEST(test_violations),
 		TEST(test_limits),

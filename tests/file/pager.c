@@ -34,6 +34,9 @@ static char log_text[1024]; /* "r0+2 w1+1 " */
 static bool logging;
 static int read_error, write_error, sync_error, truncate_error, punch_error;
 
+/* Called while bytes are being read, in place of another thread. */
+static void (*while_reading)(void);
+
 /* A reader of this page waits until it is told to go on. */
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
@@ -67,6 +70,8 @@ static int store_read(void *context, uint64_t offset, void *buf, uint64_t length
 			pthread_cond_wait(&gate_changed, &gate_lock);
 	}
 	pthread_mutex_unlock(&gate_lock);
+	if (while_reading)
+		while_reading();
 	if (read_error)
 		return read_error;
 	memcpy(buf, store + offset, length);
@@ -236,6 +241,33 @@ static void test_read_errors(void **state)
 	assert_stats(0, 0);
 	read_error = 0;
 	assert_int_equal(touch(3, MEMMAP_READ)[0], 4);
+}
+
+static void take_all_away(void)
+{
+	(void)memmap_pager_shrink(mappable, 0);
+}
+
+/* What was there before the page that cannot be read may be gone once that is known. */
+static void test_read_error_after_others_went(void **state)
+{
+	(void)state;
+	struct memmap_translation t;
+	touch(3, MEMMAP_READ);
+	read_error = -EHOSTDOWN;
+	while_reading = take_all_away;
+	assert_int_equal(translate(pages(3, 5), pages(3, 5), MEMMAP_READ, &t),
+			 memmap_bus_error(-EHOSTDOWN));
+	while_reading = NULL;
+	assert_null(t.file);
+	assert_stats(0, 0);
+	/* What is still there is told. */
+	read_error = 0;
+	touch(3, MEMMAP_READ);
+	read_error = -EHOSTDOWN;
+	assert_int_equal(translate(pages(3, 5), pages(3, 5), MEMMAP_READ, &t),
+			 memmap_bus_error(-EHOSTDOWN));
+	assert_int_equal(t.source.end, 4 * PAGE);
 }
 
 static void test_dirty(void **state)
@@ -591,6 +623,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_reading),
 		TEST(test_read_errors),
+		TEST(test_read_error_after_others_went),
 		TEST(test_dirty),
 		TEST(test_write_errors),
 		TEST(test_truncate),

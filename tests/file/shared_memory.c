@@ -257,6 +257,38 @@ static void test_punch_hole(void **state)
 	unmap(100, 108, 0);
 }
 
+static void touch_again(struct memmap_mapping_space *ms, struct memmap_addr_range ar,
+			struct memmap_invalidate_opts opts)
+{
+	(void)ms;
+	(void)ar;
+	(void)opts;
+	touch(3);
+}
+
+/*
+ * While pages are being taken away, another thread touches one of them again, and gets the page of
+ * the memory file that makes it one run with what comes after the hole. That stays.
+ */
+static void test_touched_while_punching(void **state)
+{
+	(void)state;
+	static const struct memmap_mapping_space_ops ops = {.invalidate = touch_again};
+	struct recording_space other = space;
+	const struct memmap_addr_range ar = {100 * PAGE, 108 * PAGE};
+	assert_int_equal(memmap_mappable_add_mapping(mappable, NULL, &other.space, ar, 0, true), 0);
+	for (uint64_t i = 0; i < 6; i++)
+		memset(touch(i), 7, PAGE);
+	assert_int_equal(memmap_mapping_identity_punch_hole(identity, NULL, pages(3, 4)), 0);
+	other.space.ops = &ops;
+	assert_int_equal(memmap_mapping_identity_punch_hole(identity, NULL, pages(1, 4)), 0);
+	assert_int_equal(touch(3)[0], 0);
+	assert_int_equal(touch(4)[0], 7);
+	assert_int_equal(touch(5)[0], 7);
+	assert_int_equal(memmap_mappable_remove_mapping(mappable, NULL, &other.space, ar, 0, true),
+			 0);
+}
+
 static void test_read_and_write(void **state)
 {
 	(void)state;
@@ -402,9 +434,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_names),      TEST(test_lazily),       TEST(test_end),
-		TEST(test_truncate),   TEST(test_punch_hole),   TEST(test_read_and_write),
-		TEST(test_violations), TEST(test_copy_mapping), cmocka_unit_test(test_failures),
+		TEST(test_names),
+		TEST(test_lazily),
+		TEST(test_end),
+		TEST(test_truncate),
+		TEST(test_punch_hole),
+		TEST(test_read_and_write),
+		TEST(test_touched_while_punching),
+		TEST(test_violations),
+		TEST(test_copy_mapping),
+		cmocka_unit_test(test_failures),
 	};
 	return cmocka_run_group_tests_name("file/shared_memory", tests, NULL, NULL);
 }
