@@ -12,6 +12,20 @@ grep -q '^old$' out || fail "the report was touched before the end"
 grep -q '</svg>' plot.svg || fail "the plot"
 [ "$(ls | grep -c -e 'report.json\.' -e 'plot.svg\.')" -eq 0 ] || fail "left behind: $(ls)"
 
+# What a link leads to is replaced, not the link; its permissions stay. One that leads to nothing yet
+# gets its file.
+chmod 600 report.json
+echo old > report.json
+status 0 "$MEMMAP" trace -q -r link.json -- true
+[ -L link.json ] && [ "$(readlink link.json)" = report.json ] || fail "the link was replaced"
+"$CHECK_REPORT" report.json || fail "the report through a link"
+[ "$(stat -c %a report.json)" = 600 ] || fail "permissions of what was there: $(stat -c %a report.json)"
+chmod 644 report.json
+ln -s later.json early.json
+status 0 "$MEMMAP" trace -q -r early.json -- true
+[ -L early.json ] && "$CHECK_REPORT" later.json || fail "a link that leads to nothing yet"
+rm -f early.json later.json
+
 # To a pipe or the terminal, directly.
 "$MEMMAP" trace -q -r /dev/stdout -- true | cat > piped.json
 "$CHECK_REPORT" piped.json || fail "the report through a pipe"

@@ -14,9 +14,9 @@
 /* A file without a name, where the final one will be: whatever becomes of us, nothing is left. */
 static bool open_unnamed(struct output_file *file)
 {
-	const char *slash = strrchr(file->path, '/');
-	const size_t length = slash ? (size_t)(slash - file->path) + 1 : 1;
-	char *folder = slash ? strndup(file->path, length) : strdup(".");
+	const char *slash = strrchr(file->target, '/');
+	const size_t length = slash ? (size_t)(slash - file->target) + 1 : 1;
+	char *folder = slash ? strndup(file->target, length) : strdup(".");
 	const int fd = folder ? open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666) : -1;
 	free(folder);
 	if (fd < 0)
@@ -31,11 +31,11 @@ static bool open_unnamed(struct output_file *file)
 static int make_temporary_name(struct output_file *file)
 {
 	static const char suffix[] = ".XXXXXX";
-	const size_t length = strlen(file->path);
+	const size_t length = strlen(file->target);
 	file->temporary = malloc(length + sizeof(suffix));
 	if (!file->temporary)
 		return -ENOMEM;
-	memcpy(file->temporary, file->path, length);
+	memcpy(file->temporary, file->target, length);
 	memcpy(file->temporary + length, suffix, sizeof(suffix));
 	return 0;
 }
@@ -47,7 +47,7 @@ static int name_beside(struct output_file *file)
 	int err = make_temporary_name(file);
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fileno(file->stream));
 	for (unsigned int i = 0; !err && i < 1000; i++) {
-		char *suffix = file->temporary + strlen(file->path) + 1;
+		char *suffix = file->temporary + strlen(file->target) + 1;
 		(void)snprintf(suffix, 7, "%06u", ((unsigned int)getpid() + i) % 1000000);
 		if (linkat(AT_FDCWD, link, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0)
 			return 0;
@@ -60,10 +60,8 @@ static int name_beside(struct output_file *file)
 	return err ? err : -EEXIST;
 }
 
-static int open_beside(struct output_file *file)
+static int open_named(struct output_file *file)
 {
-	if (open_unnamed(file))
-		return 0;
 	if (make_temporary_name(file))
 		return -ENOMEM;
 	int fd = mkostemp(file->temporary, O_CLOEXEC);
@@ -81,28 +79,48 @@ static int open_beside(struct output_file *file)
 	if (!file->stream) {
 		int err = -errno;
 		close(fd);
-		output_file_abandon(file);
 		return err;
 	}
 	return 0;
+}
+
+/* `old`: what is there and will be replaced, NULL: nothing is. */
+static int open_beside(struct output_file *file, const struct stat *old)
+{
+	int err = open_unnamed(file) ? 0 : open_named(file);
+	if (!err && old)
+		(void)fchmod(fileno(file->stream), old->st_mode & 0777);
+	return err;
 }
 
 int output_file_open(struct output_file *file, const char *path)
 {
 	*file = (struct output_file){.path = path};
 	struct stat st;
+	int err;
 	if (path[0] == '\0')
 		return -ENOENT;
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		if (S_ISDIR(st.st_mode))
-			return -EISDIR;
-		file->stream = fopen(path, "we");
-		return file->stream ? 0 : -errno;
+	if (stat(path, &st)) {
+		/* A link that leads to nothing yet is for open(2) to follow. */
+		if (lstat(path, &st) || !S_ISLNK(st.st_mode)) {
+			file->target = strdup(path);
+			err = file->target ? open_beside(file, NULL) : -ENOMEM;
+			goto out;
+		}
+	} else if (S_ISREG(st.st_mode)) {
+		/* A file that may not be written must not be replaced either. */
+		file->target = access(path, W_OK) == 0 ? realpath(path, NULL) : NULL;
+		err = file->target ? open_beside(file, &st) : -errno;
+		goto out;
+	} else if (S_ISDIR(st.st_mode)) {
+		return -EISDIR;
 	}
-	/* A file that may not be written must not be replaced either. */
-	if (stat(path, &st) == 0 && access(path, W_OK))
-		return -errno;
-	return open_beside(file);
+	file->stream = fopen(path, "we");
+	err = file->stream ? 0 : -errno;
+out:
+	if (err)
+		output_file_abandon(file);
+	return err;
 }
 
 int output_file_commit(struct output_file *file)
@@ -114,7 +132,7 @@ int output_file_commit(struct output_file *file)
 	if (fclose(file->stream) && !err)
 		err = -errno;
 	file->stream = NULL;
-	if (!err && file->temporary && rename(file->temporary, file->path))
+	if (!err && file->temporary && rename(file->temporary, file->target))
 		err = -errno;
 	if (!err) {
 		free(file->temporary);
@@ -134,4 +152,6 @@ void output_file_abandon(struct output_file *file)
 		free(file->temporary);
 		file->temporary = NULL;
 	}
+	free(file->target);
+	file->target = NULL;
 }

@@ -4,7 +4,8 @@
  *
  * It is opened beside its final name before the work begins, so that a place that cannot be written
  * is known in time, and renamed into place when it is complete. A name that is not that of a
- * regular file (/dev/stdout, a pipe) is written to directly.
+ * regular file (/dev/stdout, a pipe) is written to directly. What replaces a file has its
+ * permissions.
  */
 #ifndef MEMMAP_TOOL_OUTPUT_FILE_H
 #define MEMMAP_TOOL_OUTPUT_FILE_H
@@ -15,6 +16,7 @@
 struct output_file {
 	FILE *stream; /* NULL: not open */
 	const char *path;
+	char *target;    /* what the path's links lead to, when it will be replaced */
 	char *temporary; /* NULL: none, or written to directly */
 	bool unnamed;    /* it has no name until it is complete */
 };
