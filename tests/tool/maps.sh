@@ -116,6 +116,16 @@ python_says "len(d['changes']) == 5 and d['unchanged'] == 2 and [c['name'] for c
 status 3 "$MEMMAP" maps --diff --json -b kind maps later
 python_says "len(d['changes']) == 4"
 
+# Numbers of 64 bits, and names that would move a terminal's cursor.
+printf '%s\n' '00400000-00401000 r--p fffffffffffff000 fe:00 18446744073709551615 /tmp/a' \
+	$'00500000-00501000 r--p 00000000 fe:00 9 /tmp/\033[2Jb' > odd
+status 0 "$MEMMAP" maps --json odd
+python_says "d['mappings'][0]['inode'] == 2.0**64 and d['mappings'][0]['offset'] > 0 and d['mappings'][1]['name'] == '/tmp/\\x1b[2Jb'"
+for arguments in odd "--by file odd" "--diff maps odd" "--diff --by file maps odd"; do
+	"$MEMMAP" maps $arguments > out 2> err # more words than one
+	grep -q '/tmp/?\[2Jb' out || fail "a name that is not plain: maps $arguments: $(cat -v out)"
+done
+
 # refused WORDS ARG...: one line that says what is wrong and where.
 refused() {
 	local words=$1

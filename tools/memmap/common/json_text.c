@@ -57,7 +57,8 @@ json_t *json_text(const char *bytes)
 
 json_t *json_number(uint64_t n)
 {
-	return json_integer((json_int_t)n);
+	/* Beyond what the integers of JSON's readers hold, most of which read it so anyway. */
+	return n <= INT64_MAX ? json_integer((json_int_t)n) : json_real((double)n);
 }
 
 json_t *json_address(uint64_t address)

@@ -39,6 +39,12 @@ struct terminal_colours terminal_colours(FILE *stream)
 					 "\033[33m", "\033[36m", "\033[0m"};
 }
 
+void terminal_put_text(FILE *out, const char *text)
+{
+	for (; *text; text++)
+		fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, out);
+}
+
 static uint64_t now(void)
 {
 	struct timespec time;

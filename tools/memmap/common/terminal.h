@@ -23,6 +23,9 @@ struct terminal_colours {
 };
 struct terminal_colours terminal_colours(FILE *stream);
 
+/** Write `text`, with a '?' for each character that could move the cursor of a terminal. */
+void terminal_put_text(FILE *out, const char *text);
+
 /*
  * A status line on standard error while long work goes on. It appears only on a terminal, not
  * before the work has lasted a while, and is gone when progress_end() returns. {0} shows nothing.

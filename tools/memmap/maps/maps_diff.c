@@ -130,7 +130,8 @@ static void print_vma(const struct diff *diff, const struct change *change, FILE
 	for (size_t i = CAPTURE_RSS; diff->has_counts && i <= CAPTURE_PSS; i++)
 		fprintf(out, "  %10s",
 			signed_bytes(before->counts[i], after->counts[i], cell, sizeof(cell)));
-	fprintf(out, "  %s", maps_name(shown));
+	fputs("  ", out);
+	terminal_put_text(out, maps_name(shown));
 	if (mark == '~' && !is_same_range(before, after))
 		fprintf(out, " (was %08" PRIx64 "-%08" PRIx64 ")", before->range.start,
 			before->range.end);
@@ -224,7 +225,9 @@ static void print_group(const struct diff *diff, const struct maps_group *a,
 	for (size_t i = CAPTURE_RSS; diff->has_counts && i <= CAPTURE_PSS; i++)
 		fprintf(out, "  %10s",
 			signed_bytes(a->counts[i], b->counts[i], cell, sizeof(cell)));
-	fprintf(out, "  %s%s\n", b->name ? b->name : a->name, c.off);
+	fputs("  ", out);
+	terminal_put_text(out, b->name ? b->name : a->name);
+	fprintf(out, "%s\n", c.off);
 }
 
 /*

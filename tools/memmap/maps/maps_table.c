@@ -15,12 +15,6 @@
 
 #define CELL 32
 
-static void print_name(FILE *out, const char *name)
-{
-	for (; *name; name++)
-		fputc((unsigned char)*name < ' ' || *name == 127 ? '?' : *name, out);
-}
-
 static void print_sizes(FILE *out, uint64_t size, const uint64_t *counts)
 {
 	char cell[CELL];
@@ -83,7 +77,7 @@ static void print_vmas(const struct capture *capture, const struct maps_group *t
 		else
 			fprintf(out, "  %8s  ", "");
 		fputs(vma->name[0] ? "" : c.dim, out);
-		print_name(out, maps_name(vma));
+		terminal_put_text(out, maps_name(vma));
 		fprintf(out, "%s\n", vma->name[0] ? "" : c.off);
 	}
 	fprintf(out, "%s%-*s", c.bold, width, "total");
@@ -99,7 +93,7 @@ static void print_group(const struct maps_group *group, bool has_counts, const c
 	fprintf(out, "%8s", plot_text_count(group->nr_vmas, cell, sizeof(cell)));
 	print_sizes(out, group->size, has_counts ? group->counts : NULL);
 	fputs("  ", out);
-	print_name(out, name);
+	terminal_put_text(out, name);
 }
 
 static void print_groups(const struct capture *capture, const struct maps_groups *groups,
