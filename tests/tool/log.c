@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Logs that no trace has written: cut off anywhere, changed anywhere. Each is replayed with the
- * model and as a history, or refused with the number of a line.
+ * model and as a history, which is drawn, or refused with the number of a line.
  *
  * The random tests print their seed; MEMMAP_TEST_SEED sets it.
  */
@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "plot/plot_html.h"
 #include "replay/replay.h"
 
 static const char good[] =
@@ -70,6 +71,15 @@ static enum log_result replay_text(const char *text, size_t length, char *error,
 		snprintf(error, size, ":1: refused");
 	}
 	*differences = replay.check.nr_differences;
+	if (replay.history) {
+		/* Whatever has come of it can be drawn. */
+		FILE *nowhere = fopen("/dev/null", "w");
+		const struct plot_options how = {0};
+		assert_non_null(nowhere);
+		assert_int_equal(plot_write(replay.history, nowhere, &how), 0);
+		assert_int_equal(plot_write_html(replay.history, nowhere, &how), 0);
+		fclose(nowhere);
+	}
 	replay_release(&replay);
 	unlink(path);
 	return result;
@@ -169,13 +179,49 @@ static void lines_changed(void **state)
 	}
 }
 
+/* Numbers that are not what they were, the largest too. */
+static void numbers_changed(void **state)
+{
+	(void)state;
+	static const char digits[] = "0123456789abcdef";
+	static const char *const numbers[] = {
+		"0",
+		"1",
+		"000000000",
+		"999999999",
+		"2147483647",
+		"7fffffffffff",
+		"7ffffffff000",
+		"ffffffffff600000",
+		"fffffffffffff000",
+		"ffffffffffffffff",
+		"9223372036854775808",
+		"18446744073709551615",
+		"18446744072",
+		"99999999999999999999",
+	};
+	for (int round = 0; round < 1500; round++) {
+		char text[2 * sizeof(good)];
+		memcpy(text, good, sizeof(good));
+		for (size_t changes = 1 + below(3); changes > 0; changes--) {
+			char *at = text + below(strlen(text));
+			at += strcspn(at, digits);
+			const char *number = numbers[below(sizeof(numbers) / sizeof(numbers[0]))];
+			char *rest = at + strspn(at, digits);
+			const size_t length = strlen(rest) + 1;
+			memmove(at + strlen(number), rest, length);
+			memcpy(at, number, strlen(number));
+		}
+		assert_refused_or_good(text, strlen(text));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(as_it_is),
-		cmocka_unit_test(cut_anywhere),
-		cmocka_unit_test(bytes_changed),
-		cmocka_unit_test(lines_changed),
+		cmocka_unit_test(as_it_is),        cmocka_unit_test(cut_anywhere),
+		cmocka_unit_test(bytes_changed),   cmocka_unit_test(lines_changed),
+		cmocka_unit_test(numbers_changed),
 	};
 	const char *seed = getenv("MEMMAP_TEST_SEED");
 	random_state = seed ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);

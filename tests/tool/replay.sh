@@ -119,6 +119,31 @@ refused "the log has $(grep -c '^call ' log) calls, and no call 999999" --at 999
 refused "no address space of process 1 " --pid 1 log
 refused "the plot './no/where' cannot be written" --plot ./no/where log
 refused "needs a value" log --at
+refused "'0' is no process" --pid 0 log
+refused "'99999999999' is no process" --pid 99999999999 log
+# What has no end and no lines.
+refused "/dev/zero:1: this is no log" /dev/zero
+(echo 'memmap log 1'; head -c 2000000 /dev/zero) > endless
+refused "endless:2: a line of more than 1048576 bytes" endless
+# Signals of every kind, and what would move a terminal's cursor.
+cat > odd <<'END'
+memmap log 1
+command "a"
+process 0.000000001 10 0
+exec 0.000000002 10 "a\033[2Jb" "/bin/a"
+process 0.000000003 11 10
+exit 0.000000004 11 killed 40
+process 0.000000005 12 10
+exit 0.000000006 12 killed 32
+exit 0.000000007 10 killed 9
+end 0.000000008 0
+END
+status 0 "$MEMMAP" replay odd
+grep -q '^==> 10 a?\[2Jb, killed by SIGKILL at ' out || fail "the command: $(cat -v out)"
+grep -q '^==> 11 a?\[2Jb, killed by SIGRTMIN+6 at ' out || fail "a real-time signal: $(cat -v out)"
+grep -q '^==> 12 a?\[2Jb, killed by signal 32 at ' out || fail "a signal without a name: $(cat -v out)"
+sed 's/killed 9/killed 0/' odd > bad
+refused "bad:9: this 'exit' record is damaged" bad
 
 # ---- Places that cannot be written, a tracer that is killed ----
 status 125 "$MEMMAP" trace --log ./no/where -- touch ran

@@ -62,17 +62,27 @@ static enum log_result read_line(struct log_reader *reader)
 {
 	if (reader->has_line)
 		return LOG_GOOD;
+	int c = 0;
+	reader->length = 0;
 	errno = 0;
-	const ssize_t n = getline(&reader->line, &reader->capacity, reader->in);
-	if (n < 0 && (ferror(reader->in) || errno == ENOMEM))
+	while (c != '\n' && (c = getc_unlocked(reader->in)) != EOF) {
+		if (!array_reserve(NULL, (void **)&reader->line, &reader->capacity, reader->length,
+				   1, 1))
+			return refuse(reader, "out of memory");
+		reader->line[reader->length++] = (char)c;
+		/* What has no lines (/dev/zero) is not read for ever. */
+		if (reader->length > MAX_LINE) {
+			reader->line_number++;
+			return refuse(reader, "a line of more than %d bytes is in no log",
+				      MAX_LINE);
+		}
+	}
+	if (ferror(reader->in))
 		return refuse(reader, "cannot be read on: %s", strerror(errno ? errno : EIO));
-	if (n < 0)
+	if (reader->length == 0)
 		return LOG_OVER;
 	reader->line_number++;
-	reader->length = (size_t)n;
-	if (reader->length > MAX_LINE)
-		return refuse(reader, "a line of %zu bytes is in no log", reader->length);
-	if (reader->line[reader->length - 1] != '\n')
+	if (c != '\n')
 		return cut_off(reader);
 	reader->line[--reader->length] = '\0';
 	if (strlen(reader->line) != reader->length)
@@ -174,7 +184,9 @@ static bool take_status(const char **at, int *out)
 	if (!killed && strncmp(*at, "exited ", 7) != 0)
 		return false;
 	*at += 7;
-	if (!take_number(at, 10, &number) || number > (killed ? 127 : 255))
+	/* In a wait status, 0 and 127 are no signals. */
+	if (!take_number(at, 10, &number) || number > (killed ? 126 : 255) ||
+	    (killed && number == 0))
 		return false;
 	*out = killed ? (int)number : (int)number << 8;
 	return true;
@@ -397,7 +409,7 @@ void log_reader_close(struct log_reader *reader)
 {
 	if (reader->in && reader->in != stdin)
 		fclose(reader->in);
-	free(reader->line);
+	memmap_deallocate(NULL, reader->line, reader->capacity);
 	*reader = (struct log_reader){0};
 }
 

@@ -9,10 +9,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "common/output_file.h"
 #include "common/terminal.h"
+#include "common/wait_status.h"
 #include "options.h"
 #include "plot/plot_html.h"
 #include "plot/plot_text.h"
@@ -103,8 +103,11 @@ static bool take_option(int c, char **argv, int before, struct replay_options *o
 	case 'p':
 		if (!parse_number("pid", optarg, &number))
 			return false;
-		out->pid = number <= INT32_MAX ? (pid_t)number : -1;
-		return true;
+		out->pid = (pid_t)number;
+		if (number > 0 && number <= INT32_MAX)
+			return true;
+		error_line("'%s' is no process; leave out --pid to see which there are", optarg);
+		return false;
 	case 'c':
 		out->check = true;
 		return true;
@@ -179,18 +182,14 @@ static const char *text_of(const struct replay *replay, uint32_t number)
 static void print_head(const struct replay *replay, const struct replay_process *process, FILE *out)
 {
 	const struct terminal_colours c = terminal_colours(out);
-	char time[64];
-	fprintf(out, "%s==> %d %s", c.bold, (int)process->pid, text_of(replay, process->command));
+	char time[64], how[64];
+	fprintf(out, "%s==> %d ", c.bold, (int)process->pid);
+	terminal_put_text(out, text_of(replay, process->command));
 	if (process->shares)
 		fprintf(out, ", in the address space of %d", (int)process->shares);
 	if (process->ended) {
-		plot_text_duration(process->end, time, sizeof(time));
-		if (WIFSIGNALED(process->wait_status))
-			fprintf(out, ", killed by SIG%s at %s",
-				sigabbrev_np(WTERMSIG(process->wait_status)), time);
-		else
-			fprintf(out, ", exited with %d at %s", WEXITSTATUS(process->wait_status),
-				time);
+		fprintf(out, ", %s at %s", wait_status_text(process->wait_status, how, sizeof(how)),
+			plot_text_duration(process->end, time, sizeof(time)));
 	}
 	fprintf(out, " <==%s\n", c.off);
 }

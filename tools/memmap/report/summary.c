@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
+#include "common/wait_status.h"
 #include "plot/plot_text.h"
 #include "report/summary.h"
 
@@ -48,14 +48,13 @@ static void print_differences(const struct trace *trace)
 static void print_end(const struct trace *trace)
 {
 	const struct process *root = trace->root;
+	char how[64];
 	if (trace->options->pid && root && !root->ended)
 		fprintf(stderr, "(process %d) was let go", (int)root->pid);
 	else if (!root || !root->ended)
 		fprintf(stderr, "ended");
-	else if (WIFSIGNALED(root->status))
-		fprintf(stderr, "killed by SIG%s", sigabbrev_np(WTERMSIG(root->status)));
 	else
-		fprintf(stderr, "exited with %d", WEXITSTATUS(root->status));
+		fputs(wait_status_text(root->status, how, sizeof(how)), stderr);
 	fprintf(stderr, " after %.3f s", (double)(trace->ended - trace->began) / 1e9);
 }
 
