@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A program that leaves just so much mapped: 1 MiB whole, and of another 1 MiB all but two pages.
- * What it does besides leaves nothing.
+ * What it does besides leaves nothing. With an argument, it leaves 600 MiB in as many mappings.
  */
 #include <stddef.h>
 #include <sys/mman.h>
@@ -27,8 +27,20 @@ __attribute__((noinline)) static int tidy_function(void)
 	return at != MAP_FAILED && munmap(at, MIB) == 0;
 }
 
-int main(void)
+/* 600 of them. */
+static int leave_many(void)
 {
+	for (volatile int i = 0; i < 600; i++)
+		if (!leaky_function())
+			return 1;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	(void)argv;
+	if (argc > 1)
+		return leave_many();
 	for (volatile int i = 0; i < 5; i++)
 		if (!tidy_function())
 			return 1;

@@ -36,6 +36,10 @@ process = report['processes'][0]
 assert process['call_ns'].keys() == process['calls'].keys() and process['call_ns']['mmap'] > 0
 END
 
+# Killed by a signal that has no name of its own.
+status 168 "$MEMMAP" trace -- "$EXERCISE" die 40
+grep -q '^memmap: .* killed by SIGRTMIN+6 after ' err || fail "killed by a real-time signal: $(cat err)"
+
 # A program that leaves nothing, and one with children, which inherit and are not charged with it.
 status 0 "$MEMMAP" trace -- "$EXERCISE" exit 0
 has_line '^  left mapped nothing'
@@ -72,6 +76,14 @@ assert sum(s['left_bytes'] for s in through('leaky_function')) == 2 * 2**20 - 81
 assert sum(s['left_bytes'] for s in through('tidy_function')) == 0
 assert sum(s['calls'] for s in through('tidy_function')) == 10
 assert all('leaky_function' in ' '.join(one['stack']) for one in report['left']['largest'])
+END
+# However many are left, each site is charged with all of its own.
+status 0 "$MEMMAP" trace --stacks -r report.json -- "$leaks" many
+python3 - <<'END' || fail "many that are left"
+import json
+report = json.load(open('report.json'))
+left = sum(s['left_bytes'] for s in report['sites'])
+assert report['left']['mappings'] >= 600 and left == report['left']['bytes'], (left, report['left']['bytes'])
 END
 # Threads, children and libraries that come later do not disturb it.
 for what in threads forked spawned thread_exec; do

@@ -126,15 +126,9 @@ static void account(struct trace *trace, const struct thread *thread)
 /* The address space is about to go: what is left in it was never unmapped. */
 static void collect_left(struct trace *trace, struct space *space, pid_t pid)
 {
-	const size_t before = trace->leftovers.largest.length;
-	if (!space->record || space->nr_references > 1)
-		return;
-	leftovers_collect(&trace->leftovers, &space->record->origins, space->mm, pid);
-	for (size_t i = before; i < trace->leftovers.largest.length; i++) {
-		const struct leftover *left = &trace->leftovers.largest.items[i];
-		if (left->site < trace->sites.sites.length)
-			trace->sites.sites.items[left->site].left += left->bytes;
-	}
+	if (space->record && space->nr_references == 1)
+		leftovers_collect(&trace->leftovers, &trace->sites, &space->record->origins,
+				  space->mm, pid);
 }
 
 /*

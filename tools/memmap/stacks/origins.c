@@ -109,11 +109,13 @@ void leftovers_sort(struct leftovers *left)
 		qsort(left->largest.items, left->largest.length, sizeof(struct leftover), by_bytes);
 }
 
-/* Keep it, if it is among the largest. */
-static void keep(struct leftovers *left, const struct leftover *one)
+/* Count it, and keep it, if it is among the largest. */
+static void keep(struct leftovers *left, struct sites *sites, const struct leftover *one)
 {
 	left->nr++;
 	left->bytes += one->bytes;
+	if (one->site < sites->sites.length)
+		sites->sites.items[one->site].left += one->bytes;
 	if (left->largest.length == MAX_KEPT) {
 		leftovers_sort(left);
 		left->largest.length /= 2;
@@ -151,7 +153,7 @@ static void name_it(struct leftover *one, const struct memmap_mm *mm)
 	snprintf(one->name, sizeof(one->name), "%s", name);
 }
 
-void leftovers_collect(struct leftovers *left, const struct origins *origins,
+void leftovers_collect(struct leftovers *left, struct sites *sites, const struct origins *origins,
 		       const struct memmap_mm *mm, pid_t pid)
 {
 	struct leftover one = {0};
@@ -163,7 +165,7 @@ void leftovers_collect(struct leftovers *left, const struct origins *origins,
 			continue;
 		/* Parts of one mapping lie in a row. */
 		if (one.bytes > 0 && one.call != origin.call) {
-			keep(left, &one);
+			keep(left, sites, &one);
 			one.bytes = 0;
 		}
 		if (one.bytes == 0) {
@@ -176,7 +178,7 @@ void leftovers_collect(struct leftovers *left, const struct origins *origins,
 		one.bytes += bytes;
 	}
 	if (one.bytes > 0)
-		keep(left, &one);
+		keep(left, sites, &one);
 }
 
 void leftovers_release(struct leftovers *left)

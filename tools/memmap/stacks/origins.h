@@ -18,6 +18,7 @@
 #include <memmap/mm.h>
 
 #include "common/array.h"
+#include "stacks/stacks.h"
 #include "trace/calls.h"
 
 /* Who made a mapping. */
@@ -59,8 +60,8 @@ struct leftovers {
 	ARRAY(struct leftover) largest; /* in no order; at most some */
 };
 
-/** The address space ends: take note of what is left. */
-void leftovers_collect(struct leftovers *left, const struct origins *origins,
+/** The address space ends: take note of what is left, with the sites that it was made by, too. */
+void leftovers_collect(struct leftovers *left, struct sites *sites, const struct origins *origins,
 		       const struct memmap_mm *mm, pid_t pid);
 
 /** Put the largest first. */
