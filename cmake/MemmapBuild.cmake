@@ -30,6 +30,43 @@ if(MEMMAP_FUZZ)
   target_link_options(memmap_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# Programs that are started often link what others made from archives, where those are installed.
+option(MEMMAP_STATIC_TOOL "Link the memmap command statically, where the archives are installed" ON)
+
+# memmap_find_archive(NAME MODULE): memmap_archive_NAME, the library of a pkg-config module as an
+# archive, or the shared library where there is none.
+function(memmap_find_archive name module)
+  if(TARGET memmap_archive_${name})
+    return()
+  endif()
+  pkg_check_modules(${name} REQUIRED IMPORTED_TARGET GLOBAL ${module})
+  list(GET ${name}_LIBRARIES 0 library)
+  find_library(${name}_ARCHIVE NAMES lib${library}.a HINTS ${${name}_LIBRARY_DIRS})
+  mark_as_advanced(${name}_ARCHIVE)
+  add_library(memmap_archive_${name} INTERFACE)
+  if(${name}_ARCHIVE AND MEMMAP_STATIC_TOOL)
+    target_include_directories(memmap_archive_${name} SYSTEM INTERFACE ${${name}_INCLUDE_DIRS})
+    target_link_libraries(memmap_archive_${name} INTERFACE ${${name}_ARCHIVE})
+  else()
+    target_link_libraries(memmap_archive_${name} INTERFACE PkgConfig::${name})
+  endif()
+endfunction()
+
+# memmap_can_link_statically(RESULT): are the archives there that the command needs, and does the
+# build allow it? (The sanitizers' runtimes want to be loaded.)
+function(memmap_can_link_statically result)
+  set(can OFF)
+  if(MEMMAP_STATIC_TOOL AND NOT MEMMAP_SANITIZE AND NOT MEMMAP_FUZZ
+     AND JANSSON_ARCHIVE AND LIBSECCOMP_ARCHIVE)
+    include(CheckCSourceCompiles)
+    set(CMAKE_REQUIRED_LINK_OPTIONS -static-pie)
+    set(CMAKE_REQUIRED_LIBRARIES m)
+    check_c_source_compiles("int main(void) { return 0; }" MEMMAP_HAS_STATIC_LIBC)
+    set(can ${MEMMAP_HAS_STATIC_LIBC})
+  endif()
+  set(${result} ${can} PARENT_SCOPE)
+endfunction()
+
 # memmap_floor(NAME SOURCES ... [LIBS ...]): one floor of the library, as objects.
 # A floor's private headers (internal.h) are seen by the floors above it through src/ only by their
 # full name, so that an include that goes up can be read off the line.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# programs.sh NAME: a real program, traced strictly.
+# programs.sh NAME: a real program, traced. (It is run more than once: see lib.sh.)
 . "${0%/*}/lib.sh"
 can_trace
 
@@ -32,7 +32,7 @@ END
 	;;
 sqlite)
 	has sqlite3
-	traced 0 sqlite3 a.db 'create table t (a integer primary key, b text);
+	traced 0 sqlite3 a.db 'drop table if exists t; create table t (a integer primary key, b text);
 		with recursive c (x) as (select 1 union all select x + 1 from c where x < 20000)
 		insert into t select x, hex(randomblob(20)) from c;
 		create index i on t (b); select count(*), max(b) from t; pragma integrity_check;'
@@ -57,7 +57,7 @@ git)
 	git init -q repository && cd repository || fail "git init"
 	seq 20000 > numbers
 	traced 0 git add numbers
-	traced 0 git -c user.name=n -c user.email=e@example.org commit -q -m one
+	traced 0 git -c user.name=n -c user.email=e@example.org commit -q --allow-empty -m one
 	traced 0 git -c pack.threads=2 gc -q
 	;;
 tar)
@@ -67,7 +67,7 @@ tar)
 xz)
 	has xz
 	head -c 3000000 /dev/zero > zeros
-	traced 0 xz -T2 -k zeros
+	traced 0 xz -T2 -kf zeros
 	;;
 node)
 	has node

@@ -14,7 +14,7 @@ has_line() {
 }
 
 status 0 "$MEMMAP" trace --strict -r report.json -- "$leaks"
-has_line '^  in calls +[0-9.]+ [^ ]+ \(.*mmap [0-9.]+ [^ ]+'
+has_line '^  in calls +(about )?[0-9.]+ [^ ]+ \(.*mmap [0-9.]+ [^ ]+'
 has_line '^  peak +[0-9.]+ MiB mapped, [0-9]+ VMAs$'
 has_line '^ +library [0-9.]+ MiB'
 has_line '^ +.*libc\.so'

@@ -4,6 +4,7 @@
 . "${0%/*}/lib.sh"
 can_trace
 has script
+script -qec true /dev/null < /dev/null > /dev/null 2>&1 || skip "no pseudo-terminals here: /dev/pts is not mounted"
 escape=$(printf '\033')
 
 # on_terminal COMMAND: what it writes to a terminal of its own.

@@ -25,7 +25,7 @@ static const char usage[] =
 	"and check the model against the kernel after every call.\n"
 	"\n"
 	"  -p, --pid=PID      attach to a running process; until it ends or ^C\n"
-	"  -s, --strict       exit with 3 when any difference was found\n"
+	"  -s, --strict       see every result; exit with 3 when any difference is found\n"
 	"  -r, --report=FILE  write what was found to FILE, as JSON\n"
 	"      --plot=FILE    draw the address space over time: FILE.svg or FILE.html\n"
 	"      --log=FILE     write every call and what it changed, for memmap replay\n"
@@ -135,6 +135,7 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 			break;
 		case OPTION_STACKS:
 			if (!stacks_supported()) {
+				stacks_hand_over(argv);
 				error_line("this memmap was built without libdw, so that there is "
 					   "no --stacks; install libdw-dev and build it again");
 				return false;

@@ -5,7 +5,7 @@
  * The stops of a traced task, and what becomes of each:
  *
  *   seccomp event        a call of the filter's list: CALL_ENTRY. Resumed with PTRACE_SYSCALL, so
- *                        that its exit stops too
+ *                        that its exit stops too, unless that is not wanted
  *   system-call stop     that exit: CALL_EXIT. Resumed with PTRACE_CONT: the next call of no
  *                        interest runs at full speed
  *   exec, exit events    EXEC, EXITING
@@ -110,6 +110,20 @@ void memmap_tracer_resume(struct memmap_tracer *tracer, struct memmap_task *task
 	task->deliver = 0;
 	ptrace(task->in_call || tracer->attached ? PTRACE_SYSCALL : PTRACE_CONT, task->tid, 0,
 	       deliver);
+}
+
+void memmap_tracer_resume_past_exit(struct memmap_tracer *tracer, struct memmap_task *task)
+{
+	task->in_call = false;
+	memmap_tracer_resume(tracer, task);
+}
+
+void memmap_tracer_halt(struct memmap_tracer *tracer, struct memmap_task *task)
+{
+	(void)tracer;
+	if (task->stopped || task->halting)
+		return;
+	task->halting = ptrace(PTRACE_INTERRUPT, task->tid, 0, 0) == 0;
 }
 
 void memmap_tracer_kill_all(struct memmap_tracer *tracer)
@@ -319,6 +333,13 @@ static void leave_thread(struct memmap_tracer *tracer, struct memmap_task *leade
 	}
 }
 
+/* What a task that is about to end will be said to have ended with. */
+static int exit_status(pid_t tid)
+{
+	unsigned long status = 0;
+	return ptrace(PTRACE_GETEVENTMSG, tid, 0, &status) == 0 ? (int)status : SIGKILL;
+}
+
 /* A task has stopped. Returns whether there is an event; otherwise it has been dealt with. */
 static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, int status,
 			struct memmap_trace_event *event)
@@ -345,6 +366,7 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 	case PTRACE_EVENT_EXIT:
 		task->in_call = false;
 		event->kind = MEMMAP_TRACE_EXITING;
+		event->status = exit_status(task->tid);
 		told = 1;
 		break;
 	case PTRACE_EVENT_STOP:
@@ -360,6 +382,12 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 	default:
 		break;
 	}
+	/* Whatever it has stopped for, it is not asked to any more: any stop takes that back. */
+	if (told == 0 && task->halting) {
+		event->kind = MEMMAP_TRACE_HALTED;
+		told = 1;
+	}
+	task->halting = false;
 	if (told == 0 && task->attached)
 		memmap_tracer_resume(tracer, task);
 	return told;

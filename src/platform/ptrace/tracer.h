@@ -49,6 +49,7 @@ struct memmap_task {
 	bool is_thread; /* of a process whose first thread is another: its end is told once, as EXITED */
 	bool no_exit;   /* it does not stop on its way out */
 	bool in_call;   /* between a call's two stops */
+	bool halting;   /* asked to halt: its next stop is told, whatever it is for */
 	bool listening; /* stopped by job control */
 	bool untold;    /* attached to, and not told of yet */
 	bool kept;      /* its stop has been kept, to be looked at later */
@@ -79,6 +80,7 @@ enum memmap_trace_kind {
 	MEMMAP_TRACE_EXITING,    /* the first thread of a process (perhaps another, too) is about to
 	                            end, its address space is still there */
 	MEMMAP_TRACE_EXITED,     /* the task is gone; its struct is freed at the next event */
+	MEMMAP_TRACE_HALTED,     /* as memmap_tracer_halt() asked: the task is in no call */
 	MEMMAP_TRACE_DONE,       /* nobody is left */
 };
 
@@ -92,7 +94,7 @@ struct memmap_trace_event {
 	uint64_t clone_flags;           /* CLONE: CLONE_VM, CLONE_THREAD, ... as asked for */
 	void *former_user;              /* EXEC by a thread: the `user` of the task that it was */
 	bool was_thread;                /* EXEC: the task was not the leader of its group */
-	int status;                     /* EXITED: as waitpid(2) gives it */
+	int status;                     /* EXITING, EXITED: as waitpid(2) gives it */
 };
 
 /* What made starting fail. */
@@ -150,6 +152,19 @@ int memmap_tracer_next(struct memmap_tracer *tracer, struct memmap_trace_event *
 
 /** Let a stopped task go on. A task that was killed meanwhile is no error. */
 void memmap_tracer_resume(struct memmap_tracer *tracer, struct memmap_task *task);
+
+/**
+ * Let a task that stands at a CALL_ENTRY go on without a stop at the call's exit: no CALL_EXIT is
+ * told. Its next event, of whatever kind, comes after the call has been made, but for the end of a
+ * task that was killed. Not for what was attached to: there every call stops.
+ */
+void memmap_tracer_resume_past_exit(struct memmap_tracer *tracer, struct memmap_task *task);
+
+/**
+ * Make a running task halt as soon as it is in no call, and tell of it: HALTED; or another event
+ * of the task, when that comes first.
+ */
+void memmap_tracer_halt(struct memmap_tracer *tracer, struct memmap_task *task);
 
 /**
  * Kill every task with SIGKILL; they go on to tell of their end. What was attached to is not

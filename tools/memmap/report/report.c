@@ -33,8 +33,19 @@ static json_t *times_of(const struct process *process)
 	for (size_t i = 0; i < NR_CALLS; i++)
 		if (process->counts[i] > 0)
 			json_object_set_new(times, call_name((enum call_id)i),
-					    json_number(process->ns[i]));
+					    json_number(process_call_ns(process, (enum call_id)i)));
 	return times;
+}
+
+/* Of how many calls the exit was seen: from those, the times of all are estimated. */
+static json_t *timed_of(const struct process *process)
+{
+	json_t *timed = json_object();
+	for (size_t i = 0; i < NR_CALLS; i++)
+		if (process->counts[i] > 0)
+			json_object_set_new(timed, call_name((enum call_id)i),
+					    json_number(process->timed[i]));
+	return timed;
 }
 
 /* The stack of a site, innermost first; null: it is not known. */
@@ -109,6 +120,7 @@ static json_t *process_of(const struct process *process)
 				    : json_null());
 	json_object_set_new(object, "calls", counts_of(process));
 	json_object_set_new(object, "call_ns", times_of(process));
+	json_object_set_new(object, "calls_timed", timed_of(process));
 	json_object_set_new(object, "max_vmas", json_number(process->max_vmas));
 	json_object_set_new(object, "peak_mapped_bytes", json_number(process->peak_bytes));
 	return object;
@@ -146,11 +158,13 @@ static json_t *checks_of(const struct trace_counts *c)
 {
 	json_t *object = json_object();
 	json_object_set_new(object, "results", json_number(c->results));
+	json_object_set_new(object, "results_read_off_maps", json_number(c->unwatched));
 	json_object_set_new(object, "near", json_number(c->near));
 	json_object_set_new(object, "maps", json_number(c->maps));
 	json_object_set_new(object, "reverse_maps", json_number(c->reverse_maps));
-	json_object_set_new(object, "total",
-			    json_number(c->results + c->near + c->maps + c->reverse_maps));
+	json_object_set_new(
+		object, "total",
+		json_number(c->results + c->unwatched + c->near + c->maps + c->reverse_maps));
 	return object;
 }
 

@@ -102,9 +102,9 @@ void summary_print(const struct trace *trace)
 	print_calls(trace);
 	summary_print_times(trace);
 	fprintf(stderr,
-		"  checks      %" PRIu64 " results, %" PRIu64 " parts of maps, %" PRIu64
-		" whole maps, %" PRIu64 " times the reverse maps\n",
-		c->results, c->near, c->maps, c->reverse_maps);
+		"  checks      %" PRIu64 " results and %" PRIu64 " read off the maps, %" PRIu64
+		" parts of maps, %" PRIu64 " whole maps, %" PRIu64 " times the reverse maps\n",
+		c->results, c->unwatched, c->near, c->maps, c->reverse_maps);
 	fprintf(stderr, "  addresses   %" PRIu64 " of %" PRIu64 " predicted\n",
 		c->addresses_predicted, placed);
 	fprintf(stderr, "  boundaries  %" PRIu64 " exact, %" PRIu64 " kept by the kernel only",

@@ -31,19 +31,23 @@ void summary_print_times(const struct trace *trace)
 {
 	struct kind_time times[NR_CALLS];
 	uint64_t all = 0;
+	bool estimated = false;
 	char time[CELL];
 	for (size_t i = 0; i < NR_CALLS; i++)
 		times[i] = (struct kind_time){0, (enum call_id)i};
 	for (const struct process *p = trace->processes; p; p = p->next) {
 		for (size_t i = 0; i < NR_CALLS; i++) {
-			times[i].ns += p->ns[i];
-			all += p->ns[i];
+			const uint64_t ns = process_call_ns(p, (enum call_id)i);
+			times[i].ns += ns;
+			all += ns;
+			estimated |= p->timed[i] < p->counts[i];
 		}
 	}
 	if (all == 0)
 		return;
 	qsort(times, NR_CALLS, sizeof(times[0]), by_time);
-	fprintf(stderr, "  in calls    %s", plot_text_duration(all, time, sizeof(time)));
+	fprintf(stderr, "  in calls    %s%s", estimated ? "about " : "",
+		plot_text_duration(all, time, sizeof(time)));
 	for (size_t i = 0; i < NR_CALLS && times[i].ns > 0; i++)
 		fprintf(stderr, "%s%s %s", i > 0 ? ", " : " (", call_name(times[i].id),
 			plot_text_duration(times[i].ns, time, sizeof(time)));

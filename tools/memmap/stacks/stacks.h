@@ -37,6 +37,12 @@ struct sites {
 
 bool stacks_supported(void);
 
+/**
+ * Become the program beside this one that was built with libdw: memmap-stacks. `argv` is that of
+ * `memmap trace`, from "trace" on. Returns when there is none.
+ */
+void stacks_hand_over(char **argv);
+
 /* The files of one address space, as the unwinder knows them. */
 struct unwinder;
 

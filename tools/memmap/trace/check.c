@@ -270,6 +270,31 @@ void check_call(struct trace *trace, struct thread *thread)
 		check_maps(trace, space, thread, false);
 }
 
+bool check_seen(struct trace *trace, const struct thread *thread)
+{
+	if (!check_near(trace, thread->process->space, thread))
+		return false;
+	trace->counts.unwatched++;
+	if (thread->predicts_address)
+		trace->counts.addresses_predicted++;
+	count_peaks(thread->process);
+	return true;
+}
+
+void check_unwatched(struct trace *trace, const struct thread *thread)
+{
+	struct space *space = thread->process->space;
+	const uint64_t before = trace->counts.differences;
+	if (check_seen(trace, thread) || !check_capture(space))
+		return;
+	check_maps(trace, space, thread, false);
+	trace->counts.unwatched++;
+	if (thread->predicts_address && trace->counts.differences == before)
+		trace->counts.addresses_predicted++;
+	else if (thread->predicts_address)
+		trace->counts.addresses_missed++;
+}
+
 /*
  * ---- The reverse map ----
  */

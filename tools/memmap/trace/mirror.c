@@ -452,11 +452,13 @@ void mirror_entry(struct trace *trace, struct thread *thread)
 	process_use_limits(thread->process);
 	follow_growth(trace, thread);
 	settle_call(trace, thread);
+	const bool shows = call_shows(thread);
 	const uint64_t before = trace_now();
 	thread->mode = make_call(trace, thread);
 	/* mmap() looks at files first, and measures the model by itself. */
 	if (thread->id != CALL_MMAP)
 		trace->model_ns += trace_now() - before;
+	thread->unwatched = may_go_unwatched(trace, thread, shows);
 }
 
 void mirror_exit(struct trace *trace, struct thread *thread)

@@ -67,6 +67,14 @@ bool space_has_anonymous(void *context, struct memmap_addr_range ar)
 	return open_pagemap(space) && memmap_has_anonymous_pages(space->pagemap_fd, ar) == 1;
 }
 
+uint64_t process_call_ns(const struct process *process, enum call_id id)
+{
+	if (process->timed[id] == 0)
+		return 0;
+	return (uint64_t)((double)process->ns[id] / (double)process->timed[id] *
+			  (double)process->counts[id]);
+}
+
 void process_refresh_credentials(struct process *process)
 {
 	uint64_t capabilities;

@@ -74,7 +74,8 @@ struct thread {
 	enum call_id id;
 	enum mirror_mode mode;
 	int64_t predicted;
-	bool predicts_address;           /* the kernel was free to choose where */
+	bool predicts_address; /* the kernel was free to choose where */
+	bool unwatched;        /* it goes on without a stop at its exit: see unwatched.c */
 	uint64_t call_began, call_ended; /* as the tracer sees it */
 	uint32_t site;                   /* where the program makes it: see stacks.h */
 };
@@ -88,7 +89,8 @@ struct process {
 	bool ended;
 	int status; /* as waitpid(2) gives it */
 	uint64_t counts[NR_CALLS];
-	uint64_t ns[NR_CALLS]; /* how long they took */
+	uint64_t timed[NR_CALLS]; /* those whose exit was seen */
+	uint64_t ns[NR_CALLS];    /* how long those took */
 	size_t max_vmas;
 	uint64_t peak_bytes;
 	/* What decides results but belongs to the process, not to its address space. */
@@ -109,6 +111,12 @@ void space_put(struct space *space);
  * Ask whether `ar` has anonymous pages: the model's hook, whose context is the space.
  */
 bool space_has_anonymous(void *context, struct memmap_addr_range ar);
+
+/**
+ * How long the calls of one kind took, all together, in ns. Where the exits of some only were seen,
+ * the others are taken to have been alike.
+ */
+uint64_t process_call_ns(const struct process *process, enum call_id id);
 
 /** Read the capabilities, which decide what may be locked and how low may be mapped. */
 void process_refresh_credentials(struct process *process);

@@ -108,13 +108,31 @@ static void unqueue(struct space *space, struct thread *thread)
 	}
 }
 
+/* What became of a call is known: count it, and keep what is kept of it. */
+static void tell_call(struct trace *trace, struct thread *thread)
+{
+	thread->process->counts[thread->id]++;
+	trace->counts.calls++;
+	record_call(trace, thread);
+	if (trace->counts.calls - trace->calls_at_reverse_check >= CALLS_BETWEEN_REVERSE_CHECKS)
+		check_reverse_maps(trace, thread);
+}
+
 static void begin_call(struct trace *trace, struct thread *thread)
 {
 	thread->process->space->in_flight = thread;
 	record_entry(trace, thread);
 	mirror_entry(trace, thread);
 	thread->call_began = trace_now();
-	memmap_tracer_resume(trace->tracer, thread->task);
+	if (!thread->unwatched) {
+		memmap_tracer_resume(trace->tracer, thread->task);
+		return;
+	}
+	memmap_tracer_resume_past_exit(trace->tracer, thread->task);
+	/* Told of now, as the model sees it: the next stop, where it is checked, may be far off. */
+	thread->call.result = thread->predicted;
+	thread->call_ended = thread->call_began;
+	tell_call(trace, thread);
 }
 
 /* The call in flight has left: the next one may go. */
@@ -128,18 +146,59 @@ static void end_call(struct trace *trace, struct space *space)
 	}
 }
 
-/* A thread that goes while its call is in flight, or waits for its turn. */
-static void leave_calls(struct trace *trace, struct thread *thread)
+/*
+ * ---- Calls whose exit is not seen: see unwatched.c ----
+ */
+
+/* The thread has stopped, so its call has been made: check it. False: it is in no such call. */
+static bool check_own(struct trace *trace, struct thread *thread)
+{
+	struct space *space = thread->process->space;
+	if (!space || space->in_flight != thread || !thread->unwatched)
+		return false;
+	const uint64_t before = trace_now();
+	check_unwatched(trace, thread);
+	trace->checks_ns += trace_now() - before;
+	thread->unwatched = false;
+	space->in_flight = NULL;
+	return true;
+}
+
+/* Is a call in flight, as far as the maps can tell? Then what depends on it has to wait. */
+static bool is_in_flight(struct trace *trace, struct space *space)
+{
+	struct thread *thread = space->in_flight;
+	if (thread && thread->unwatched && check_seen(trace, thread)) {
+		thread->unwatched = false;
+		space->in_flight = NULL;
+	}
+	return space->in_flight != NULL;
+}
+
+/* The thread has stopped: its call is over, and the next one may go. */
+static void end_own(struct trace *trace, struct thread *thread)
+{
+	if (check_own(trace, thread))
+		end_call(trace, thread->process->space);
+}
+
+/*
+ * A thread that goes while its call is in flight, or waits for its turn. `made`: it was not killed,
+ * so a call whose exit is not seen has been made.
+ */
+static void leave_calls(struct trace *trace, struct thread *thread, bool made)
 {
 	struct space *space = thread->process->space;
 	if (!space)
 		return;
-	if (space->in_flight == thread) {
-		space->uncertain = true;
-		end_call(trace, space);
-	} else {
+	if (space->in_flight != thread) {
 		unqueue(space, thread);
+		return;
 	}
+	if (!(made && check_own(trace, thread)) && is_in_flight(trace, space))
+		space->uncertain = true;
+	thread->unwatched = false;
+	end_call(trace, space);
 }
 
 /* The process lets go of its space, to which others may hold on. */
@@ -168,10 +227,13 @@ static void call_entry(struct trace *trace, struct thread *thread,
 	thread->call = *call;
 	thread->id = call_by_number(call->number);
 	struct space *space = thread->process->space;
-	if (!space->in_flight) {
+	if (!is_in_flight(trace, space)) {
 		begin_call(trace, thread);
 		return;
 	}
+	/* Nobody may ever hear of its thread again, unless asked for. */
+	if (space->in_flight->unwatched)
+		memmap_tracer_halt(trace->tracer, space->in_flight->task);
 	thread->next_waiting = NULL;
 	if (space->first_waiting)
 		space->last_waiting->next_waiting = thread;
@@ -185,13 +247,14 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 	struct space *space = thread->process->space;
 	thread->call.result = result;
 	thread->call_ended = trace_now();
-	thread->process->counts[thread->id]++;
-	trace->counts.calls++;
 	if (space->in_flight != thread) {
 		/* It was let go when the space was in other hands: nothing was mirrored. */
+		thread->process->counts[thread->id]++;
+		trace->counts.calls++;
 		memmap_tracer_resume(trace->tracer, thread->task);
 		return;
 	}
+	thread->process->timed[thread->id]++;
 	mirror_exit(trace, thread);
 	/*
 	 * From here on the program runs beside us, up to its next memory call; until then nothing
@@ -203,9 +266,7 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 		check_call(trace, thread);
 		trace->checks_ns += trace_now() - before;
 	}
-	record_call(trace, thread);
-	if (trace->counts.calls - trace->calls_at_reverse_check >= CALLS_BETWEEN_REVERSE_CHECKS)
-		check_reverse_maps(trace, thread);
+	tell_call(trace, thread);
 	end_call(trace, space);
 }
 
@@ -234,6 +295,7 @@ static bool new_space(struct trace *trace, struct thread *thread)
 static void exec(struct trace *trace, struct thread *thread)
 {
 	struct process *process = thread->process;
+	leave_calls(trace, thread, process->nr_threads == 1);
 	leave_space(trace, process);
 	process->nr_threads = 1;
 	if (!new_space(trace, thread))
@@ -308,7 +370,7 @@ static int fork_space(struct trace *trace, struct process *parent, struct proces
 	 */
 	const bool beside = parent->nr_threads > 1 || from->nr_references > 1;
 	space->born_beside = beside || from->born_beside;
-	space->uncertain = beside || from->uncertain || from->in_flight != NULL;
+	space->uncertain = beside || from->uncertain || from->in_flight;
 	child->space = space;
 	return 0;
 }
@@ -354,21 +416,42 @@ static void clone_child(struct trace *trace, struct thread *thread,
 	record_fork(trace, parent, child);
 }
 
+/* The child is a copy of what all calls that were told of have made, and no other. */
+static void clone_between_calls(struct trace *trace, struct thread *thread,
+				const struct memmap_trace_event *ev)
+{
+	struct space *space = thread->process->space;
+	(void)check_own(trace, thread);
+	(void)is_in_flight(trace, space);
+	clone_child(trace, thread, ev);
+	if (!space->in_flight)
+		end_call(trace, space);
+}
+
+/* Was it neither killed nor ended by another thread, in the midst of a call? */
+static bool ended_by_itself(const struct thread *thread, int status)
+{
+	return thread->process->nr_threads == 1 && WIFEXITED(status);
+}
+
 /* The thread will not run again; its space is still there, if only for a moment. */
-static void thread_exiting(struct trace *trace, struct thread *thread)
+static void thread_exiting(struct trace *trace, struct thread *thread, int status)
 {
 	struct process *process = thread->process;
 	struct space *space = process->space;
-	leave_calls(trace, thread);
+	leave_calls(trace, thread, ended_by_itself(thread, status));
 	if (!space)
 		return;
 	/*
 	 * What has been compared by parts only, once more as a whole. Other threads may be there still;
 	 * as long as no call is being made, none can be without us.
 	 */
-	if ((process->nr_threads == 1 || thread->task->tid == process->pid) && !space->in_flight &&
-	    space->nr_near > 0 && check_capture(space))
-		check_maps(trace, space, thread, false);
+	if ((process->nr_threads == 1 || thread->task->tid == process->pid) &&
+	    !is_in_flight(trace, space)) {
+		if (space->nr_near > 0 && check_capture(space))
+			check_maps(trace, space, thread, false);
+		end_call(trace, space);
+	}
 	if (process->nr_threads > 1)
 		return;
 	const bool is_last = trace->spaces == space && !space->next;
@@ -383,7 +466,7 @@ static void thread_exiting(struct trace *trace, struct thread *thread)
 static void thread_exited(struct trace *trace, struct thread *thread, int status)
 {
 	struct process *process = thread->process;
-	leave_calls(trace, thread);
+	leave_calls(trace, thread, ended_by_itself(thread, status));
 	if (--process->nr_threads == 0) {
 		leave_space(trace, process);
 		process->ended = true;
@@ -404,6 +487,7 @@ static void handle(struct trace *trace, const struct memmap_trace_event *ev)
 		break;
 	case MEMMAP_TRACE_CALL_ENTRY:
 		if (thread && thread->process->space && trace->failure[0] == '\0') {
+			end_own(trace, thread);
 			call_entry(trace, thread, &ev->call);
 			return;
 		}
@@ -423,17 +507,23 @@ static void handle(struct trace *trace, const struct memmap_trace_event *ev)
 			   trace->options->pid ? "let go" : "stopped");
 		break;
 	case MEMMAP_TRACE_EXEC:
+		if (ev->former_user)
+			leave_calls(trace, ev->former_user, true);
 		free_thread(ev->former_user);
 		if (thread)
 			exec(trace, thread);
 		break;
 	case MEMMAP_TRACE_CLONE:
 		if (thread && thread->process->space)
-			clone_child(trace, thread, ev);
+			clone_between_calls(trace, thread, ev);
+		break;
+	case MEMMAP_TRACE_HALTED:
+		if (thread)
+			end_own(trace, thread);
 		break;
 	case MEMMAP_TRACE_EXITING:
 		if (thread)
-			thread_exiting(trace, thread);
+			thread_exiting(trace, thread, ev->status);
 		break;
 	case MEMMAP_TRACE_EXITED:
 		if (thread)

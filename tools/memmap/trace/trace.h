@@ -42,6 +42,7 @@ struct difference {
 struct trace_counts {
 	uint64_t calls;        /* traced calls that were made */
 	uint64_t results;      /* results compared */
+	uint64_t unwatched;    /* results read off the maps: see unwatched.c */
 	uint64_t near;         /* of maps, what a call was about, compared */
 	uint64_t maps;         /* whole maps compared */
 	uint64_t reverse_maps; /* reverse maps compared with the VMAs */
@@ -130,11 +131,25 @@ int take_over(struct trace *trace, struct space *space, struct memmap_addr_range
 
 /* ---- mirror.c: calls, made by the model ---- */
 
-/** A call is about to be made: let the model make it, if it can say now what will happen. */
+/**
+ * A call is about to be made: let the model make it, if it can say now what will happen.
+ * `thread->unwatched` says whether the call's exit need not be seen.
+ */
 void mirror_entry(struct trace *trace, struct thread *thread);
 
 /** A call has been made, with the result in `thread->call`: what the model could not do before. */
 void mirror_exit(struct trace *trace, struct thread *thread);
+
+/* ---- unwatched.c: calls whose exit need not be seen ---- */
+
+/** Will maps show it when the call that is about to be made succeeds? To be asked before the model makes it. */
+bool call_shows(const struct thread *thread);
+
+/**
+ * The model has made the call, whose success `shows`. May the program go on without a stop at the
+ * call's exit?
+ */
+bool may_go_unwatched(const struct trace *trace, const struct thread *thread, bool shows);
 
 /** The addresses that a call was about, in one range or two (mremap); empty where unused. */
 void mirror_touched(const struct thread *thread, struct memmap_addr_range touched[2]);
@@ -149,6 +164,12 @@ bool check_capture(struct space *space);
  * now and then the whole.
  */
 void check_call(struct trace *trace, struct thread *thread);
+
+/** Do the maps show that a call whose exit is not seen has been made, as predicted? */
+bool check_seen(struct trace *trace, const struct thread *thread);
+
+/** What check_call() does, for a call whose exit was not seen. It has been made. */
+void check_unwatched(struct trace *trace, const struct thread *thread);
 
 /**
  * Compare what the kernel's maps and the model show at and beside the addresses of the call. False:
