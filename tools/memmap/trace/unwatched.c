@@ -86,6 +86,9 @@ bool may_go_unwatched(const struct trace *trace, const struct thread *thread, bo
 	if (options->strict || options->log_path || options->stacks || options->whole ||
 	    options->pid || trace->cannot_query || trace->counts.differences > 0)
 		return false;
+	/* Somebody waits for the end of this call, and would have to halt it. */
+	if (thread->process->space->first_waiting)
+		return false;
 	/* The kernel answers a break that cannot be with the one that is. */
 	if (thread->id == CALL_BRK && thread->predicted != (int64_t)thread->call.args[0])
 		return false;
