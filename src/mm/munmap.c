@@ -11,6 +11,11 @@
  * the two edges of the range can need memory. Those come first; so going back means at most telling
  * again of what was just taken away. Where even that fails, the run stays unmapped: then there is a
  * gap, as there is with Linux in its own such cases, but the VMAs and the reverse maps still agree.
+ *
+ * Between taking away and telling again, a Mappable does not know that it is mapped, and does not say
+ * what it invalidates. So the pages that it translated to are dropped, to be asked for again. Private
+ * copies stay, for they can be had from nowhere: one that a truncation should have discarded just then
+ * outlives it.
  */
 #include "internal.h"
 
@@ -121,6 +126,9 @@ static void remove_range(struct memmap_mm *mm, struct memmap_addr_range range);
 
 /*
  * Tell again of the runs that were told of in the first `pass` passes, and in that one below `end`.
+ *
+ * The PMAs that go are cut at the two edges of the range at most, as unmapping would have cut them:
+ * room was made for that.
  */
 static void put_back(struct memmap_mm *mm, struct memmap_addr_range range, int pass, uint64_t end)
 {
@@ -129,8 +137,12 @@ static void put_back(struct memmap_mm *mm, struct memmap_addr_range range, int p
 		int its_pass = at_edge(&run, range) ? PASS_EDGES : PASS_INSIDE;
 		if (its_pass > pass || (its_pass == pass && run.range.start >= end))
 			continue;
-		if (mm_mapping_add(mm, run.range, &run.value) != 0)
+		if (mm_mapping_add(mm, run.range, &run.value) != 0) {
 			remove_range(mm, run.range);
+		} else if (mm_has_pages(mm)) {
+			MM_LOCK_ACTIVE(mm);
+			mm_drop_pmas(mm, run.range, PMA_SHARED);
+		}
 	}
 }
 

@@ -555,6 +555,40 @@ static void what_is_invalidated_while_it_moves(void **state)
 	world_destroy(&w);
 }
 
+/*
+ *      AT           FILE_                SHARED
+ *                   |--- a ***|          |*** b ---|
+ *
+ * Both are told that they are unmapped, `b` refuses, and `a` has been truncated by then.
+ */
+static void what_is_invalidated_before_unmapping_goes_back(void **state)
+{
+	(void)state;
+	struct world w;
+	world_init(&w);
+	assert_int_equal(map_file(w.g.mm, FILE_, 4 * K, RW, MAP_SHARED | MAP_FIXED, &w.a.file, 0),
+			 FILE_);
+	for (uint64_t i = 0; i < 4; i++)
+		assert_int_equal(guest_read(&w.g, FILE_ + i * K), paged_byte(i));
+	char *vmas = vma_table(w.g.mm);
+	w.a.in_remove = cut_off;
+	w.b.file.refuse_in = 1;
+	assert_int_equal(memmap_mm_sys_munmap(w.g.mm, FILE_ + K, SHARED - FILE_), -ENOMEM);
+	char *after = vma_table(w.g.mm);
+	assert_string_equal(after, vmas);
+	free(after);
+	free(vmas);
+	assert_int_equal(memmap_mm_verify(w.g.mm), 0);
+	assert_int_equal(guest_read(&w.g, FILE_), 'a');
+	assert_int_equal(guest_read(&w.g, FILE_ + K), -'B');
+	assert_int_equal(guest_read(&w.g, FILE_ + 3 * K), -'B');
+	assert_int_equal(guest_read(&w.g, SHARED), 'S');
+	/* What is invalidated from now on is told again. */
+	paged_file_resize(&w.a, 0);
+	assert_int_equal(guest_read(&w.g, FILE_), -'B');
+	world_destroy(&w);
+}
+
 static void *no_memory(void *context, size_t size, size_t alignment)
 {
 	return *(bool *)context ? NULL : memmap_allocate(NULL, size, alignment);
@@ -666,6 +700,7 @@ int main(void)
 		cmocka_unit_test(the_heap_is_memory),
 		cmocka_unit_test(what_is_invalidated),
 		cmocka_unit_test(what_is_invalidated_while_it_moves),
+		cmocka_unit_test(what_is_invalidated_before_unmapping_goes_back),
 		cmocka_unit_test(invalidating_needs_no_memory),
 		cmocka_unit_test(locks_out_of_order_are_told),
 	};
