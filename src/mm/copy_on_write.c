@@ -188,6 +188,8 @@ static int put_private(struct mm_fault *f, struct memmap_addr_range ar, struct m
 		.perms = f->vma_perms,
 		.max_perms = MEMMAP_ANY_ACCESS,
 		.private_ = true,
+		.copy_of = pma_copy_of(vma_iterator_value_ptr(f->vma)->mappable,
+				       vma_offset_at(f->vma, ar.start), fr.start),
 	};
 	int err = mm_show(f, ar, p.file, p.offset, p.perms);
 	if (err) {

@@ -40,7 +40,7 @@ bool pma_merge_values(struct memmap_addr_range r1, struct pma *p1, struct memmap
 	if (p1->file != p2->file || (p1->file && p1->offset + (r1.end - r1.start) != p2->offset) ||
 	    p1->perms != p2->perms || p1->max_perms != p2->max_perms ||
 	    p1->private_ != p2->private_ || p1->copy_on_write != p2->copy_on_write ||
-	    p1->zero != p2->zero || p1->lazy_free != p2->lazy_free)
+	    p1->zero != p2->zero || p1->lazy_free != p2->lazy_free || p1->copy_of != p2->copy_of)
 		return false;
 	*out = *p1;
 	return true;
@@ -141,10 +141,17 @@ void mm_end_write(struct memmap_mm *mm)
 	mm_lock_unlock(&mm->mapping_lock, MM_LOCK_RANK_MAPPING);
 }
 
-/* May a PMA be split that nobody has made room for? Needs no memory, unless the spare is used up. */
-static bool can_split(struct memmap_mm *mm)
+/*
+ * Split the PMA at `*it` at `at`, though nobody has made room for it; `*it` is the first part then.
+ * Takes nothing of what the operation under way was promised.
+ *
+ * Returns:     false: there is no memory, and nothing has changed
+ */
+static bool split_unasked(struct memmap_mm *mm, struct pma_iterator *it, uint64_t at)
 {
-	return pma_set_reserve(&mm->pmas, mm->pmas_owed + SPARE_INSERTIONS) == 0;
+	int err = pma_set_reserve(&mm->pmas, mm->pmas_owed + SPARE_INSERTIONS);
+	/* When nothing was promised, there may be room all the same. */
+	return (!err || mm->pmas_owed == 0) && pma_set_split(&mm->pmas, *it, at, it, NULL) == 0;
 }
 
 static void must(int err)
@@ -333,15 +340,28 @@ void mm_move_pmas(struct memmap_mm *mm, struct memmap_addr_range from, uint64_t 
  * ---- Invalidation ----
  */
 
-/* Drop the private pages of `ar`; what cannot be parted for want of memory stays. */
-static void discard_private(struct memmap_mm *mm, struct memmap_addr_range ar)
+/*
+ * Drop the pages of `ar` that are of these kinds. Should there be no memory to cut a PMA in the
+ * middle, what is shared goes as a whole, for it can be had again:
+ *
+ *      |--- it ---|*** ar ***|--- it ---|
+ *
+ * and what is private stays. No truncation comes to that: see pma.copy_of.
+ */
+static void drop_invalid(struct memmap_mm *mm, struct memmap_addr_range ar, enum pma_kinds kinds)
 {
 	struct pma_iterator it = pma_find(&mm->pmas, ar.start);
 	while (pma_iterator_ok(it) && pma_iterator_start(it) < ar.end) {
 		struct memmap_addr_range whole = pma_iterator_range(it);
 		struct memmap_addr_range part = memmap_addr_range_intersect(whole, ar);
-		bool splits = whole.start < part.start && part.end < whole.end;
-		if (!pma_iterator_value_ptr(it)->private_ || (splits && !can_split(mm))) {
+		bool goes_now = goes(pma_iterator_value_ptr(it), kinds);
+		if (goes_now && whole.start < part.start && part.end < whole.end &&
+		    !split_unasked(mm, &it, part.end)) {
+			goes_now = !pma_iterator_value_ptr(it)->private_;
+			mm_platform_unmap(mm, whole);
+			part = whole;
+		}
+		if (!goes_now) {
 			it = pma_iterator_next_segment(it);
 			continue;
 		}
@@ -350,10 +370,6 @@ static void discard_private(struct memmap_mm *mm, struct memmap_addr_range ar)
 	}
 }
 
-/*
- * What is shared can be had again, so a PMA that the range cuts goes as a whole when there is no memory
- * to part it.
- */
 static void invalidate(struct memmap_mm *mm, struct memmap_addr_range ar,
 		       struct memmap_invalidate_opts opts)
 {
@@ -361,24 +377,8 @@ static void invalidate(struct memmap_mm *mm, struct memmap_addr_range ar,
 	if (!pma_iterator_ok(it) || pma_iterator_start(it) >= ar.end)
 		return;
 	mm_platform_unmap(mm, ar);
-	while (pma_iterator_ok(it) && pma_iterator_start(it) < ar.end) {
-		const struct pma *p = pma_iterator_value_ptr(it);
-		if (pma_is_guard(p) || p->private_) {
-			it = pma_iterator_next_segment(it);
-			continue;
-		}
-		struct memmap_addr_range whole = pma_iterator_range(it);
-		struct memmap_addr_range part = memmap_addr_range_intersect(whole, ar);
-		if (whole.start < part.start && part.end < whole.end && !can_split(mm)) {
-			mm_platform_unmap(mm, whole);
-			part = whole;
-		}
-		dec_ref(it, part);
-		it = cut(mm, it, part);
-	}
-	if (opts.invalidate_private)
-		discard_private(mm, ar);
-	/* For the next time; when there is none, can_split() asks again then. */
+	drop_invalid(mm, ar, opts.invalidate_private ? PMA_PAGES : PMA_SHARED);
+	/* For the next time; when there is none, it is asked for again then. */
 	(void)pma_set_reserve(&mm->pmas, mm->pmas_owed + SPARE_INSERTIONS);
 }
 

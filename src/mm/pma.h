@@ -26,7 +26,28 @@ struct pma {
 	bool copy_on_write : 1; /* not to be written to, but replaced by a private copy */
 	bool zero : 1;          /* private, copy-on-write: of the area of zeros */
 	bool lazy_free : 1;     /* private: may be dropped when memory is short, until written to */
+	/*
+	 * Private: which run of which Mappable's pages these replace, see pma_copy_of(); 0: none.
+	 * Neighbours that replace different ones stay apart, so that a truncation, which discards
+	 * all from somewhere to the end of a mapping, cuts no PMA in the middle: it needs no memory.
+	 */
+	uint32_t copy_of;
 };
+
+/*
+ * What pma.copy_of is for pages at `file_offset` that replace those of `mappable` at `offset`: the
+ * same for all that continue each other. Others may come to the same, which does no harm but that
+ * they are not kept apart.
+ */
+static inline uint32_t pma_copy_of(const struct memmap_mappable *mappable, uint64_t offset,
+				   uint64_t file_offset)
+{
+	if (!mappable)
+		return 0;
+	uint64_t x = (uintptr_t)mappable * UINT64_C(0x9e3779b97f4a7c15);
+	x = (x ^ (offset - file_offset)) * UINT64_C(0xff51afd7ed558ccd);
+	return (uint32_t)(x >> 32) | 1;
+}
 
 int pma_split_value(struct memmap_addr_range r, struct pma *p, uint64_t at, struct pma *first,
 		    struct pma *second);

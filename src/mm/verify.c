@@ -93,6 +93,11 @@ static int verify_vmas_of(const struct memmap_mm *mm, struct pma_iterator it)
 				      at);
 		if (p->private_ && !v->anon_vma && !p->zero)
 			return broken("private pages at 0x%" PRIx64 " have no owner", at);
+		const uint32_t copy_of =
+			pma_copy_of(v->mappable, vma_offset_at(vma, at),
+				    pma_file_range(it, range_of(at, ar.end)).start);
+		if (p->private_ && p->copy_of != copy_of)
+			return broken("private pages at 0x%" PRIx64 " replace others", at);
 	}
 	return 0;
 }

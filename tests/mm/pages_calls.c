@@ -641,6 +641,46 @@ static void invalidating_needs_no_memory(void **state)
 }
 
 /*
+ * Private copies of one page after the other, mapped side by side, and no memory at all when what is
+ * behind every second one is cut off:
+ *
+ *      |F . |F . |F . |  ...      before: |FF|FF|FF| ...     after: |F |F |F | ...
+ */
+static void cutting_off_private_pages_needs_no_memory(void **state)
+{
+	(void)state;
+	const uint64_t nr = 300;
+	struct memmap_memory_file *mf = new_memory_file();
+	struct paged_file f;
+	struct guest g = {.mf = mf};
+	bool none = false;
+	struct memmap_allocator allocator = {no_memory, give_back, &none};
+	paged_file_init(&f, mf, 2 * K);
+	test_platform_init_(&g.platform);
+	struct memmap_mm_options options = guest_options(&g);
+	options.allocator = &allocator;
+	assert_int_equal(memmap_mm_create(&options, &g.mm), 0);
+	for (uint64_t i = 0; i < nr; i++)
+		assert_int_equal(map_file(g.mm, AT + 2 * i * K, 2 * K, RW, MAP_PRIVATE | MAP_FIXED,
+					  &f.file, 0),
+				 AT + 2 * i * K);
+	for (uint64_t i = 0; i < 2 * nr; i++)
+		assert_int_equal(guest_write(&g, AT + i * K, 'p'), 0);
+	none = true;
+	paged_file_resize(&f, K);
+	for (uint64_t i = 0; i < nr; i++) {
+		assert_null(guest_mapping(&g, AT + (2 * i + 1) * K).file);
+		assert_int_equal(guest_read(&g, AT + 2 * i * K), 'p');
+		assert_int_equal(guest_read(&g, AT + (2 * i + 1) * K), -'B');
+	}
+	none = false;
+	assert_int_equal(memmap_mm_verify(g.mm), 0);
+	guest_destroy(&g);
+	paged_file_destroy(&f);
+	release_memory_file(mf);
+}
+
+/*
  * ---- Locks ----
  */
 
@@ -702,6 +742,7 @@ int main(void)
 		cmocka_unit_test(what_is_invalidated_while_it_moves),
 		cmocka_unit_test(what_is_invalidated_before_unmapping_goes_back),
 		cmocka_unit_test(invalidating_needs_no_memory),
+		cmocka_unit_test(cutting_off_private_pages_needs_no_memory),
 		cmocka_unit_test(locks_out_of_order_are_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
