@@ -13,8 +13,9 @@
  * page, which needs no copying. (With limits.no_zero_page the page is new at once, as with a kernel
  * that has no page of zeros.)
  *
- * When the memory file refuses, what was freed lazily (MADV_FREE) is dropped for good, and it is
- * asked once more; then for one page instead of several.
+ * When the memory file refuses, it is asked for one page instead of several; then what was freed
+ * lazily (MADV_FREE) in this address space is dropped for good, and everything begins anew. Should
+ * that not be enough either, it is gone all the same: as with Linux it may go at any time.
  *
  * Locking: the active lock is held for writing, but in mm_copy_from_mappable(), which takes it: what
  * is copied there may have to be read from a disk.
@@ -167,12 +168,11 @@ static int allocate(struct mm_fault *f, struct memmap_addr_range *ar, struct mem
 	};
 	opts.hint = best_offset(f, *ar);
 	int err = memmap_memory_file_allocate(mm->memory_file, ar->end - ar->start, &opts, fr);
-	if (!err)
-		return 0;
-	if (mm_reclaim_lazily_freed(mm))
-		return MM_RETRY;
-	*ar = range_of(f->page, f->page + MEMMAP_PAGE_SIZE);
-	return memmap_memory_file_allocate(mm->memory_file, MEMMAP_PAGE_SIZE, &opts, fr);
+	if (err && ar->end - ar->start > MEMMAP_PAGE_SIZE) {
+		*ar = range_of(f->page, f->page + MEMMAP_PAGE_SIZE);
+		err = memmap_memory_file_allocate(mm->memory_file, MEMMAP_PAGE_SIZE, &opts, fr);
+	}
+	return err && mm_reclaim_lazily_freed(mm) ? MM_RETRY : err;
 }
 
 /*

@@ -195,7 +195,14 @@ int mm_translate(struct mm_fault *f, struct memmap_addr_range optional, memmap_a
 			memmap_panic("memmap_mm: a Mappable broke its contract: %s", why);
 	}
 	/* The first one holds the page, so what it is that failed was not asked for. */
-	return err && ts->len == 0 ? err : 0;
+	if (!err || ts->len > 0)
+		return 0;
+	if (err == -ENOMEM) {
+		MM_LOCK_ACTIVE(mm);
+		if (mm_reclaim_lazily_freed(mm))
+			return MM_RETRY;
+	}
+	return err;
 }
 
 /* What may be filled now: the window, but no further than the gap in the PMAs around the page. */

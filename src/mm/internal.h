@@ -560,7 +560,10 @@ void pma_inc_ref(struct memmap_mm *mm, struct memmap_file *file, struct memmap_f
 /* Drop what of `ar` is of these kinds; the platform does not map it any more. Reserve 1. */
 void mm_drop_pmas(struct memmap_mm *mm, struct memmap_addr_range ar, enum pma_kinds kinds);
 
-/* Drop all pages that were freed lazily. Were there any? */
+/*
+ * Drop all pages that were freed lazily, but for runs that are locked, be it in part. Were there any?
+ * Requires the mapping lock, too, for reading at least.
+ */
 bool mm_reclaim_lazily_freed(struct memmap_mm *mm);
 
 /*
@@ -668,7 +671,10 @@ int mm_copy_from_mappable(struct mm_fault *f, uint64_t seen);
 /* Drop the area of zeros: no page is left. */
 void mm_release_zeros(struct memmap_mm *mm);
 
-/* Translate the page, and what of `optional` there is besides; the active lock is not held. */
+/*
+ * Translate the page, and what of `optional` there is besides; the active lock is not held. MM_RETRY:
+ * there was no memory, but some has been dropped for it.
+ */
 int mm_translate(struct mm_fault *f, struct memmap_addr_range optional, memmap_access at,
 		 struct memmap_translations *ts);
 

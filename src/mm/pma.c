@@ -233,12 +233,25 @@ void mm_drop_pmas(struct memmap_mm *mm, struct memmap_addr_range ar, enum pma_ki
 	}
 }
 
+/* Is a page of `ar` locked? */
+static bool is_locked(const struct memmap_mm *mm, struct memmap_addr_range ar)
+{
+	for (struct vma_iterator it = mm_find(mm, ar.start);
+	     vma_iterator_ok(it) && vma_iterator_start(it) < ar.end;
+	     it = vma_iterator_next_segment(it)) {
+		if (vma_iterator_value_ptr(it)->flags & MEMMAP_VM_LOCKED)
+			return true;
+	}
+	return false;
+}
+
 bool mm_reclaim_lazily_freed(struct memmap_mm *mm)
 {
 	bool any = false;
 	struct pma_iterator it = pma_set_first_segment(&mm->pmas);
 	while (pma_iterator_ok(it)) {
-		if (!pma_iterator_value_ptr(it)->lazy_free) {
+		if (!pma_iterator_value_ptr(it)->lazy_free ||
+		    is_locked(mm, pma_iterator_range(it))) {
 			it = pma_iterator_next_segment(it);
 			continue;
 		}
