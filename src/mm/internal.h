@@ -614,8 +614,15 @@ int mm_populate_as_advised(struct memmap_mm *mm, struct memmap_addr_range range,
 /* The pages of a fork's child (fork_pages.c): 0 or -ENOMEM. Takes the active locks of both. */
 int mm_fork_pages(struct memmap_mm *parent, struct memmap_mm *child);
 
-/* What is resident (resident.c); the active lock is held. */
+/* What is resident (resident.c); the active lock is held, for reading at least. */
 void mm_count_resident(const struct memmap_mm *mm, struct memmap_mm_stats *out);
+
+/*
+ * How many mappings have the page at fr.start of `file`, which a PMA maps, and in `*end` up to where
+ * in `fr` as many have all pages. Only of the memory file that is known; else it is 1.
+ */
+uint64_t mm_nr_sharers(const struct memmap_mm *mm, const struct memmap_file *file, bool private,
+		       struct memmap_file_range fr, uint64_t *end);
 
 /*
  * ---- Faults (fault.c, copy_on_write.c) ----

@@ -7,6 +7,8 @@
  *   REMOVE                      a hole is punched into the file
  *   GUARD_INSTALL               pages go as with DONTNEED, and touching them is SIGSEGV from now on
  *   GUARD_REMOVE                guard pages are ordinary ones again, without contents
+ *   PAGEOUT                     what nobody else maps goes, if it is shared and so is had again when
+ *                               touched, or freed lazily
  *   POPULATE_READ, _WRITE       pages are made present, and it is told when they cannot be
  *
  * Guard pages survive everything but unmapping and GUARD_REMOVE. All other advice is permitted and
@@ -51,6 +53,39 @@ static void install_guards(struct memmap_mm *mm, struct memmap_addr_range range)
 				 guard);
 }
 
+/*
+ * Take away the page at the start of `ar`, a part of the PMA at `it`, and those that follow and have as
+ * many sharers, if that is this mapping alone. Returns their end.
+ */
+static uint64_t page_out_alike(struct memmap_mm *mm, struct pma_iterator it,
+			       struct memmap_addr_range ar)
+{
+	const struct pma *p = pma_iterator_value_ptr(it);
+	const struct memmap_file_range fr = pma_file_range(it, ar);
+	uint64_t end;
+	if (pma_is_guard(p) || (p->private_ && !p->lazy_free))
+		return ar.end;
+	const bool shared = mm_nr_sharers(mm, p->file, p->private_, fr, &end) > 1;
+	ar.end = ar.start + (end - fr.start);
+	/* Without memory to cut it, it stays: it was advice. */
+	if (!shared && mm_reserve_pmas(mm, 1) == 0) {
+		mm_platform_unmap(mm, ar);
+		mm_drop_pmas(mm, ar, PMA_PAGES);
+	}
+	return ar.end;
+}
+
+static void page_out(struct memmap_mm *mm, struct memmap_addr_range range)
+{
+	while (range.start < range.end) {
+		struct pma_iterator it = pma_find(&mm->pmas, range.start);
+		if (!pma_iterator_ok(it) || pma_iterator_start(it) >= range.end)
+			break;
+		range.start = page_out_alike(
+			mm, it, memmap_addr_range_intersect(pma_iterator_range(it), range));
+	}
+}
+
 void mm_advise_pages(struct memmap_mm *mm, struct memmap_addr_range range, int advice)
 {
 	if (!mm_has_pages(mm) || range.start == range.end)
@@ -68,6 +103,8 @@ void mm_advise_pages(struct memmap_mm *mm, struct memmap_addr_range range, int a
 		mm_drop_pmas(mm, range, PMA_GUARD);
 	else if (advice == MADV_FREE)
 		mm_free_pmas_lazily(mm, range);
+	else if (advice == MADV_PAGEOUT)
+		page_out(mm, range);
 }
 
 /*

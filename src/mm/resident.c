@@ -68,3 +68,19 @@ void mm_count_resident(const struct memmap_mm *mm, struct memmap_mm_stats *out)
 			out->rss_file_pages += pages;
 	}
 }
+
+/*
+ * Known by the memory file's references: each mapping of a page holds one, and so does the Mappable
+ * whose page it is.
+ */
+uint64_t mm_nr_sharers(const struct memmap_mm *mm, const struct memmap_file *file, bool private,
+		       struct memmap_file_range fr, uint64_t *end)
+{
+	*end = fr.end;
+	if (file != mm->memory)
+		return 1;
+	uint64_t references = memmap_memory_file_references(mm->memory_file, fr, end);
+	if (!private && references > 1)
+		references--;
+	return references ? references : 1;
+}

@@ -2,16 +2,13 @@
 /*
  * Counting what is resident: whose pages, how many share them, clean or dirty.
  *
- * Who shares a page is known by the memory file's references: each mapping of a page holds one, and
- * so does the Mappable whose page it is. Of pages in other Files that is not known: they count as
- * this address space's own.
+ * Of pages in other Files than the memory file it is not known who shares them: they count as this
+ * address space's own.
  *
  * Whether a page is dirty is known by what it may be used for: a private page is there because it
  * was written to; a shared one that may be written to without a fault may have been.
  */
 #include "usage.h"
-
-#include <memmap/memory_file.h>
 
 #define PSS_SHIFT 12
 
@@ -40,19 +37,6 @@ static void add(uint64_t *kind, uint64_t *pss_of_kind, struct memmap_mm_usage *u
 		u->pss_locked += pss;
 }
 
-/* How many mappings have the page at `fr`.start, and how far that goes on. */
-static uint64_t sharers(const struct memmap_mm *mm, const struct mm_resident *run,
-			struct memmap_file_range fr, uint64_t *end)
-{
-	*end = fr.end;
-	if (run->file != mm->memory)
-		return 1;
-	uint64_t references = memmap_memory_file_references(mm->memory_file, fr, end);
-	if (!run->private_ && references > 1)
-		references--; /* the Mappable's own */
-	return references ? references : 1;
-}
-
 void usage_add(struct memmap_mm_usage *u, const struct memmap_mm *mm, const struct memmap_vma *vma,
 	       const struct mm_resident *run)
 {
@@ -79,7 +63,7 @@ void usage_add(struct memmap_mm_usage *u, const struct memmap_mm *mm, const stru
 			.dirty = run->private_ ? !run->lazy_free : run->perms & MEMMAP_WRITE,
 			.locked = (vma->flags & MEMMAP_VM_LOCKED) != 0,
 		};
-		a.sharers = sharers(mm, run, fr, &end);
+		a.sharers = mm_nr_sharers(mm, run->file, run->private_, fr, &end);
 		a.pages = (end - fr.start) >> MEMMAP_PAGE_SHIFT;
 		add(kind, pss, u, a);
 		fr.start = end;

@@ -80,6 +80,9 @@ MADVISE(remove_private, FILE_, 2 * K, MADV_REMOVE)
 MADVISE(guard, AT + 3 * K, 3 * K, MADV_GUARD_INSTALL)
 MADVISE(cold, AT, 8 * K, MADV_COLD)
 MADVISE(pageout, AT, 8 * K, MADV_PAGEOUT)
+MADVISE(pageout_middle, AT + K, K, MADV_PAGEOUT)
+MADVISE(pageout_file, FILE_, 4 * K, MADV_PAGEOUT)
+MADVISE(pageout_shared, SHARED, K, MADV_PAGEOUT)
 MADVISE(populate_read, AT, 8 * K, MADV_POPULATE_READ)
 MADVISE(populate_write, AT, 8 * K, MADV_POPULATE_WRITE)
 MADVISE(populate_file, FILE_, 4 * K, MADV_POPULATE_WRITE)
@@ -290,6 +293,21 @@ static const struct {
 	 {{AT + 2 * K, '2'}, {AT + 3 * K, -'M'}, {AT + 5 * K, -'M'}, {AT + 6 * K, 0}}},
 	{"COLD", cold, 0, LINES_ANON LINES_ZERO LINES_FILE LINES_SHARED, {{AT, '0'}}},
 	{"PAGEOUT", pageout, 0, LINES_ANON LINES_ZERO LINES_FILE LINES_SHARED, {{AT, '0'}}},
+	{"PAGEOUT in the middle",
+	 pageout_middle,
+	 0,
+	 LINES_ANON LINES_ZERO LINES_FILE LINES_SHARED,
+	 {{AT + K, '1'}}},
+	{"PAGEOUT of a private file",
+	 pageout_file,
+	 0,
+	 LINES_ANON LINES_ZERO "30100000-30101000 rw- private\n" LINES_SHARED,
+	 {{FILE_, 'F'}, {FILE_ + K, 'b'}}},
+	{"PAGEOUT of a page of a shared file",
+	 pageout_shared,
+	 0,
+	 LINES_ANON LINES_ZERO LINES_FILE "30201000-30202000 rw- shared\n",
+	 {{SHARED, 'S'}, {SHARED + K, 'b'}}},
 	{"POPULATE_READ",
 	 populate_read,
 	 0,

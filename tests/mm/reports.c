@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include <sched.h>
+
 #include <memmap/mm_report.h>
 
 #include "paged_file.h"
@@ -195,6 +197,70 @@ static void test_flags_of_vmas(void **state)
 				 droppable);
 	assert_smaps_alike(&t.self);
 	twin_destroy(&t);
+}
+
+/*
+ * Have the kernel page out, too, whatever it can. Pages that another CPU has just made present escape
+ * it, so that there must be none.
+ */
+static void stay_on_one_cpu(cpu_set_t *before)
+{
+	cpu_set_t one;
+	CPU_ZERO(&one);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	assert_int_equal(sched_getaffinity(0, sizeof(*before), before), 0);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+}
+
+static void test_smaps_after_paging_out(void **state)
+{
+	struct twin t;
+	cpu_set_t cpus;
+	(void)state;
+	stay_on_one_cpu(&cpus);
+	twin_init(&t, "smaps");
+	twin_map(&t, 0, 4, RW, TWIN_PRIVATE);
+	twin_map(&t, 5, 3, PROT_READ, TWIN_FILE_PRIVATE);
+	twin_map(&t, 8, 4, RW, TWIN_FILE_PRIVATE);
+	twin_map(&t, 13, 2, RW, TWIN_FILE_SHARED);
+	twin_map(&t, 16, 4, RW, TWIN_SHARED);
+	for (uint64_t page = 0; page < 20; page++)
+		(void)twin_touch(&t, page, page % 3 == 0 || page >= 12);
+	assert_smaps_alike(&t.self);
+	/* There is no swap, so what is private stays; all else goes. */
+	twin_madvise(&t, 0, 4, MADV_PAGEOUT);
+	twin_madvise(&t, 5, 7, MADV_PAGEOUT);
+	twin_madvise(&t, 13, 1, MADV_PAGEOUT);
+	twin_madvise(&t, 17, 2, MADV_PAGEOUT);
+	assert_smaps_alike(&t.self);
+	/* All bytes are had again, and their pages. */
+	assert_true(twin_is_alike(&t.self));
+	for (uint64_t page = 0; page < 20; page++)
+		(void)twin_touch(&t, page, page % 3 == 0 || page >= 12);
+	assert_smaps_alike(&t.self);
+	/* What was freed lazily goes, too. */
+	twin_madvise(&t, 0, 3, MADV_FREE);
+	twin_touch(&t, 1, true);
+	twin_madvise(&t, 1, 3, MADV_PAGEOUT);
+	assert_smaps_alike(&t.self);
+	twin_madvise(&t, 0, 1, MADV_PAGEOUT);
+	assert_smaps_alike(&t.self);
+	assert_true(twin_is_alike(&t.self));
+	/* What is mapped by others, too, stays. (Of private memory a fork may have copied what is read.) */
+	twin_unmap(&t, 0, 16);
+	twin_fork(&t);
+	for (uint64_t page = 16; page < 18; page++) {
+		unsigned char byte = 7;
+		const off_t at = (off_t)(BASE + page * K);
+		assert_int_equal(pwrite(t.child.mem, &byte, 1, at), 1);
+		assert_int_equal(memmap_mm_copy_out(t.child.mm, (uint64_t)at, &byte, 1, NULL, NULL),
+				 0);
+	}
+	twin_madvise(&t, 16, 4, MADV_PAGEOUT);
+	assert_smaps_alike(&t.self);
+	assert_smaps_alike(&t.child);
+	twin_destroy(&t);
+	assert_int_equal(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
 }
 
 /* ---- Texts ---- */
@@ -556,6 +622,7 @@ int main(void)
 		cmocka_unit_test(test_smaps_of_private_memory),
 		cmocka_unit_test(test_smaps_of_shared_memory),
 		cmocka_unit_test(test_smaps_after_a_fork),
+		cmocka_unit_test(test_smaps_after_paging_out),
 		cmocka_unit_test(test_flags_of_vmas),
 		TEST(test_smaps_text),
 		TEST(test_huge_page_eligibility),
