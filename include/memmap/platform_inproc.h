@@ -131,7 +131,10 @@ MEMMAP_API int memmap_inproc_verify(struct memmap_inproc *inproc);
  */
 MEMMAP_API int memmap_inproc_thread_begin(void);
 
-/** Take away what memmap_inproc_thread_begin() gave the calling thread, if it did. */
+/**
+ * Take away what memmap_inproc_thread_begin() gave the calling thread, if it did. Should the system
+ * refuse, the thread keeps it, and this may be called again.
+ */
 MEMMAP_API void memmap_inproc_thread_end(void);
 
 MEMMAP_END_DECLS

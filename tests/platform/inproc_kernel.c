@@ -188,7 +188,8 @@ static void test_refused_by_the_kernel(void **state)
 {
 	(void)state;
 	static const char *const calls[] = {"reserve", "userfaultfd", "userfaultfd api",
-					    "watch",   "protect",     "eventfd"};
+					    "watch",   "protect",     "eventfd",
+					    "thread",  "handlers"};
 	memmap_inproc_host_hook = fail_call;
 	const int lowest_fd = dup(0);
 	close(lowest_fd);

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <memmap/block.h>
 #include <memmap/platform.h>
 
 #ifndef MADV_POPULATE_READ
@@ -146,4 +147,33 @@ int memmap_inproc_host_event(void)
 		return err;
 	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return fd >= 0 ? fd : -errno;
+}
+
+int memmap_inproc_host_handlers(void)
+{
+	int err = ask("handlers");
+	return err ? err : memmap_block_install_handlers();
+}
+
+int memmap_inproc_host_thread(pthread_t *thread, void *(*run)(void *arg), void *arg)
+{
+	sigset_t all, before;
+	int err = ask("thread");
+	if (err)
+		return err;
+	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
+	err = -pthread_create(thread, NULL, run, arg);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
+int memmap_inproc_host_signal_stack(const stack_t *stack, stack_t *before)
+{
+	int err = ask("signal stack");
+	if (err)
+		return err;
+	return sigaltstack(stack, before) == 0 ? 0 : -errno;
 }

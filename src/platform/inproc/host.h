@@ -6,6 +6,8 @@
 #ifndef MEMMAP_SRC_PLATFORM_INPROC_HOST_H
 #define MEMMAP_SRC_PLATFORM_INPROC_HOST_H
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,5 +34,12 @@ int memmap_inproc_host_userfaultfd(void);
 int memmap_inproc_host_watch(int fd, struct memmap_addr_range ar);
 int memmap_inproc_host_wake(int fd, struct memmap_addr_range ar);
 int memmap_inproc_host_event(void); /* an eventfd */
+
+/* Have faults come to base's handlers, see memmap_block_install_handlers(). */
+int memmap_inproc_host_handlers(void);
+/* A new thread, with all signals blocked that others may send. */
+int memmap_inproc_host_thread(pthread_t *thread, void *(*run)(void *arg), void *arg);
+/* sigaltstack(2). */
+int memmap_inproc_host_signal_stack(const stack_t *stack, stack_t *before);
 
 #endif /* MEMMAP_SRC_PLATFORM_INPROC_HOST_H */

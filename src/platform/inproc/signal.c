@@ -24,6 +24,7 @@
 #include <ucontext.h>
 
 #include "base/fault_handler.h"
+#include "platform/inproc/host.h"
 #include "platform/inproc/internal.h"
 #include <memmap/block.h>
 #include <memmap/error.h>
@@ -201,7 +202,7 @@ static const struct memmap_fault_hook hook = {.resolve = resolve, .deliver = del
 
 int inproc_signals_begin(struct memmap_inproc *inproc)
 {
-	int err = memmap_block_install_handlers();
+	int err = memmap_inproc_host_handlers();
 	if (err)
 		return err;
 	(void)pthread_mutex_lock(&table_lock);

@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "platform/inproc/host.h"
@@ -113,13 +112,7 @@ int inproc_userfault_begin(struct memmap_inproc *inproc)
 	}
 	if (!err) {
 		/* The program's signals are for its own threads. */
-		sigset_t all, before;
-		sigfillset(&all);
-		sigdelset(&all, SIGSEGV);
-		sigdelset(&all, SIGBUS);
-		(void)pthread_sigmask(SIG_BLOCK, &all, &before);
-		err = -pthread_create(&u->thread, NULL, serve_all, inproc);
-		(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+		err = memmap_inproc_host_thread(&u->thread, serve_all, inproc);
 		if (!err)
 			return 0;
 		(void)close(u->stop);
