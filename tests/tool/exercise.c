@@ -471,6 +471,33 @@ static void threads(void)
 		CHECK(pthread_join(ids[i], NULL) == 0);
 }
 
+enum { MEETING_THREADS = 6, MEETINGS = 300 };
+static pthread_barrier_t meeting;
+
+static void *meet(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < MEETINGS; i++) {
+		char *p = map(NULL, 4 * PAGE, RW, ANON, -1, 0);
+		pthread_barrier_wait(&meeting);
+		CHECK(mprotect(p, PAGE, PROT_READ) == 0);
+		pthread_barrier_wait(&meeting);
+		CHECK(munmap(p, 4 * PAGE) == 0);
+	}
+	return NULL;
+}
+
+/* Threads that make their calls at the same time, and none again before all have made theirs. */
+static void meetings(void)
+{
+	pthread_t ids[MEETING_THREADS];
+	CHECK(pthread_barrier_init(&meeting, NULL, MEETING_THREADS) == 0);
+	for (int i = 0; i < MEETING_THREADS; i++)
+		CHECK(pthread_create(&ids[i], NULL, meet, NULL) == 0);
+	for (int i = 0; i < MEETING_THREADS; i++)
+		CHECK(pthread_join(ids[i], NULL) == 0);
+}
+
 static void *executing_thread(void *arg)
 {
 	(void)arg;
@@ -670,6 +697,7 @@ static const struct {
 	{"cloned", cloned},
 	{"busy", busy},
 	{"threads", threads},
+	{"meetings", meetings},
 	{"thread_exec", thread_exec},
 	{"exec_again", exec_again},
 	{"signals", signals},
