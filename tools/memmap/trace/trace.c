@@ -108,6 +108,44 @@ static void unqueue(struct space *space, struct thread *thread)
 	}
 }
 
+/*
+ * ---- Calls whose exit is not seen: see unwatched.c ----
+ */
+
+/* The thread has stopped, so its call has been made: check it. False: it is in no such call. */
+static bool check_own(struct trace *trace, struct thread *thread)
+{
+	struct space *space = thread->process->space;
+	if (!space || space->in_flight != thread || !thread->unwatched)
+		return false;
+	const uint64_t before = trace_now();
+	check_unwatched(trace, thread);
+	trace->checks_ns += trace_now() - before;
+	thread->unwatched = false;
+	space->in_flight = NULL;
+	return true;
+}
+
+/* Is a call in flight, as far as the maps can tell? Then what depends on it has to wait. */
+static bool is_in_flight(struct trace *trace, struct space *space)
+{
+	struct thread *thread = space->in_flight;
+	if (!thread || !thread->unwatched)
+		return thread != NULL;
+	const uint64_t before = trace_now();
+	const bool seen = check_seen(trace, thread);
+	trace->checks_ns += trace_now() - before;
+	if (seen) {
+		thread->unwatched = false;
+		space->in_flight = NULL;
+	}
+	return !seen;
+}
+
+/*
+ * ---- One call at a time ----
+ */
+
 /* What became of a call is known: count it, and keep what is kept of it. */
 static void tell_call(struct trace *trace, struct thread *thread)
 {
@@ -133,6 +171,8 @@ static void begin_call(struct trace *trace, struct thread *thread)
 	thread->call.result = thread->predicted;
 	thread->call_ended = thread->call_began;
 	tell_call(trace, thread);
+	/* Most calls have been made by then: better now than while the program waits. */
+	(void)is_in_flight(trace, thread->process->space);
 }
 
 /* The call in flight has left: the next one may go. */
@@ -144,35 +184,6 @@ static void end_call(struct trace *trace, struct space *space)
 		unqueue(space, next);
 		begin_call(trace, next);
 	}
-}
-
-/*
- * ---- Calls whose exit is not seen: see unwatched.c ----
- */
-
-/* The thread has stopped, so its call has been made: check it. False: it is in no such call. */
-static bool check_own(struct trace *trace, struct thread *thread)
-{
-	struct space *space = thread->process->space;
-	if (!space || space->in_flight != thread || !thread->unwatched)
-		return false;
-	const uint64_t before = trace_now();
-	check_unwatched(trace, thread);
-	trace->checks_ns += trace_now() - before;
-	thread->unwatched = false;
-	space->in_flight = NULL;
-	return true;
-}
-
-/* Is a call in flight, as far as the maps can tell? Then what depends on it has to wait. */
-static bool is_in_flight(struct trace *trace, struct space *space)
-{
-	struct thread *thread = space->in_flight;
-	if (thread && thread->unwatched && check_seen(trace, thread)) {
-		thread->unwatched = false;
-		space->in_flight = NULL;
-	}
-	return space->in_flight != NULL;
 }
 
 /* The thread has stopped: its call is over, and the next one may go. */
