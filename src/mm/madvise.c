@@ -150,9 +150,11 @@ static int new_flags(const struct vma *v, int advice, uint64_t *flags)
 /* Does a whole huge page fit into the VMA, at its place? */
 static bool holds_huge_page(struct vma_iterator it)
 {
-	uint64_t end = vma_iterator_end(it) & ~(MEMMAP_HUGE_PAGE_SIZE - 1);
-	return end >= MEMMAP_HUGE_PAGE_SIZE &&
-	       end - MEMMAP_HUGE_PAGE_SIZE >= vma_iterator_start(it);
+	/* Below 2 MiB this wraps around, and seems to fit, as with Linux. */
+	uint64_t last =
+		(vma_iterator_end(it) - MEMMAP_HUGE_PAGE_SIZE) & ~(MEMMAP_HUGE_PAGE_SIZE - 1);
+	return last >= vma_iterator_start(it) &&
+	       last + MEMMAP_HUGE_PAGE_SIZE <= vma_iterator_end(it);
 }
 
 /* MADV_COLLAPSE: pages of `part` are to become huge ones. The pages themselves may still refuse. */

@@ -202,7 +202,7 @@ static enum kind compare_smaps(struct world *world, unsigned int process, bool v
 		kind = KIND_HARNESS;
 	else if (!same_flags(world, process, &vmas, verbose))
 		kind = KIND_FLAGS;
-	else if (world->with.pages && !world->with.huge_pages &&
+	else if (world->with.pages && !world->with.huge_pages && !world->with.around &&
 		 !(world->unknowns.pages_go && kernel_has_swap()) &&
 		 !same_usage(&world->kernel, model_mm(world->model, process), process, &vmas,
 			     world->unknowns, verbose))
@@ -257,12 +257,14 @@ static enum kind run_step(struct world *world, const struct step *step, bool all
 	}
 	if (!kernel->alive[step->process] || options.kernel_only)
 		return KIND_NONE;
+	const bool forked = step->op == OP_FORK && expected.result == 0;
+
 	kind = compare_maps(world, step->process, verbose);
-	if (!kind && step->op == OP_FORK)
+	if (!kind && forked)
 		kind = compare_maps(world, (unsigned int)step->args[0], verbose);
 	if (!kind && all)
 		kind = compare_all(world, step->process, verbose);
-	if (!kind && all && step->op == OP_FORK)
+	if (!kind && all && forked)
 		kind = compare_all(world, (unsigned int)step->args[0], verbose);
 	return kind;
 }

@@ -92,6 +92,7 @@ struct surroundings {
 	bool pages;       /* there are pages, and what is in them is compared */
 	bool host_memfds; /* with pages: memfds are host files on our side, not shared memory */
 	bool huge_pages; /* with pages: some may be huge, so that which are there is not compared */
+	bool around;     /* with pages: ours makes more present than is touched; likewise */
 	bool no_ipc_lock; /* it lacks CAP_IPC_LOCK: RLIMIT_MEMLOCK counts */
 	bool bottom_up;   /* the legacy layout */
 };

@@ -60,6 +60,7 @@ void generator_start(struct generator *g, uint64_t seed, bool pages, const struc
 		g->pages_out = chance(g, 50);
 		g->pins = chance(g, 50);
 		g->huge_pages = script->with.huge_pages = chance(g, 15);
+		script->with.around = chance(g, 25);
 	}
 	kernel_vmas_parse(&g->vmas, kernel->process[0].maps);
 	for (size_t i = 0; i < g->vmas.len && g->nr_guarded + 2 <= 64; i++) {

@@ -240,7 +240,7 @@ int model_start(struct model **out, struct kernel *kernel, const struct open_fil
 			return -1;
 		options.memory_file = model->memory_file;
 		options.address_space = guest_address_space(model->guest[0]);
-		options.fault_around = PAGE;
+		options.fault_around = with.around ? 0 : PAGE;
 	}
 	err = memmap_mm_create(&options, &model->mm[0]);
 	if (err) {

@@ -226,8 +226,12 @@ int64_t model_pages_fork(struct model *model, const struct step *step)
 		return -ENOMEM;
 	options.address_space = guest_address_space(model->guest[child]);
 	err = memmap_mm_fork_into(model->mm[step->process], &options, &model->mm[child]);
-	if (!err)
+	if (!err) {
 		guest_set_mm(model->guest[child], model->mm[child]);
+	} else {
+		guest_destroy(model->guest[child]);
+		model->guest[child] = NULL;
+	}
 	return err;
 }
 
@@ -296,7 +300,8 @@ static int64_t mincore_step(const struct model *model, const struct step *step, 
 
 	if (result)
 		return result;
-	if (from_kernel >= 0 && (model->with.huge_pages || (model->pages_go && kernel_has_swap())))
+	if (from_kernel >= 0 && (model->with.huge_pages || model->with.around ||
+				 (model->pages_go && kernel_has_swap())))
 		return from_kernel;
 	for (uint64_t i = 0; i < pages && pages <= EXECUTOR_MINCORE_BITS; i++)
 		if (is_kernels_own(model, mm, a[0] + i * PAGE))

@@ -40,6 +40,7 @@
  *   pages                          memory has contents, files are short, no pages are huge
  *   host-memfds                    on our side memfds are host files, not shared memory
  *   huge-pages                     but some pages are huge: which are there is not compared
+ *   fault-around                   ours makes pages present around those touched: likewise
  *   no-ipc-lock                    it lacks CAP_IPC_LOCK
  *   bottom-up                      it has the legacy layout; T is where the first mapping begins
  *   maps-only                      too many VMAs to compare more than maps after each step
@@ -382,6 +383,8 @@ void script_print(FILE *out, const struct script *script, const struct bases *ba
 		fprintf(out, "host-memfds\n");
 	if (script->with.huge_pages)
 		fprintf(out, "huge-pages\n");
+	if (script->with.around)
+		fprintf(out, "fault-around\n");
 	if (script->with.no_ipc_lock)
 		fprintf(out, "no-ipc-lock\n");
 	if (script->with.bottom_up)
@@ -544,6 +547,8 @@ int script_read(const char *path, struct script *script, const struct bases *bas
 			script->with.host_memfds = true;
 		} else if (!strncmp(line, "huge-pages", 10)) {
 			script->with.huge_pages = true;
+		} else if (!strncmp(line, "fault-around", 12)) {
+			script->with.around = true;
 		} else if (!strncmp(line, "no-ipc-lock", 11)) {
 			script->with.no_ipc_lock = true;
 		} else if (!strncmp(line, "bottom-up", 9)) {

@@ -13,8 +13,10 @@
  *
  * Of mappings of files, and of shared memory, the anonymous pages are compared exactly. What else is
  * resident is up to the page cache: a fault brings what is in it around the page, 16 pages here and
- * another number elsewhere. So the kernel must have at least what we have, where one page of ours is
- * mapped for each that was touched; not even that, once pages were to be paged out.
+ * another number elsewhere. So of shared memory the kernel must have at least what we have, where one
+ * page of ours is mapped for each that was touched; not even that, once pages were to be paged out.
+ * (File systems take pages away from those who map them as they like, when they split large ones for
+ * a truncation, say.)
  *
  * Who shares pages is not compared once process_vm_readv() has read some: Linux pins the pages of the
  * other process meanwhile, and makes copies of those that it shares first; ours reads them as they are.
@@ -37,6 +39,11 @@ static bool is_of_executor(const struct kernel_vma *vma)
 	       (len >= tail && !strcmp(vma->name + len - tail, DIFFERENTIAL_EXECUTOR));
 }
 
+static bool is_shared_memory(const struct kernel_vma *vma)
+{
+	return !strncmp(vma->name, "/dev/zero", 9) || !strncmp(vma->name, "/memfd:", 7);
+}
+
 static bool same_count(const struct kernel_vma *vma, const char *what, uint64_t kernel,
 		       uint64_t model, bool at_least, bool verbose)
 {
@@ -55,8 +62,8 @@ static bool same_vma(const struct kernel_vma *k, const struct kernel_vma *m,
 	bool same = same_count(k, "Anonymous", k->anonymous, m->anonymous, false, verbose);
 
 	if (k->ino)
-		return same &
-		       (unknowns.pages_go || same_count(k, "Rss", k->rss, m->rss, true, verbose));
+		return same & (unknowns.pages_go || !is_shared_memory(k) ||
+			       same_count(k, "Rss", k->rss, m->rss, true, verbose));
 	same &= same_count(k, "Rss", k->rss, m->rss, false, verbose);
 	if (unknowns.pinned)
 		return same;
