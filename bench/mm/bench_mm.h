@@ -27,6 +27,9 @@ struct row {
 	double (*kernel)(const struct row *row); /* NULL: there is none */
 	uint64_t n;                              /* the row's size */
 	bool wall;                               /* wall time: it runs on several threads */
+	bool at_random;                          /* in what order pages are written */
+	uint64_t around;                         /* fault_around; 0: the default */
+	uint64_t needs;                          /* bytes that must be available; 0: few */
 };
 
 uint64_t bench_random(uint64_t *state);
@@ -58,5 +61,11 @@ double copy_ours(const struct row *row);
 double copy_kernel(const struct row *row);
 double storm_ours(const struct row *row);
 double storm_kernel(const struct row *row);
+
+/* ---- copies.c: copies on write, by how much is copied at once ---- */
+
+double copies_inproc(const struct row *row);
+double copies_soft(const struct row *row);
+double copies_kernel(const struct row *row);
 
 #endif /* BENCH_MM_H */

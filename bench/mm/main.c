@@ -2,7 +2,8 @@
 /*
  * The address space beside the kernel's own: what calls, forks, copies and touches cost.
  *
- *   bench_mm [--rounds=N] [--only=GROUP]
+ *   bench_mm [--rounds=N] [--only=WHAT]      (a group: pairs, pages, copies, memory; or a part of a
+ *                                            row's name)
  *
  * Each row is measured on both sides by turns, first one side first, then the other, so that
  * whatever else the machine does meets both. CPU time (of children too); wall time where several
@@ -24,23 +25,46 @@
 #include "bench_mm.h"
 
 #define MOST_ROUNDS 100
+#define GIB         UINT64_C(262144) /* pages */
+
+#define ROW(group_, name_, unit_, ours_, kernel_, n_, ...)                                         \
+	{                                                                                          \
+		.group = (group_), .name = (name_), .unit = (unit_), .ours = (ours_),              \
+		.kernel = (kernel_), .n = (n_), __VA_ARGS__                                        \
+	}
+#define PAIRS(name, kind, n) ROW("pairs", name, "a pair", kind##_ours, kind##_kernel, n, )
+/* Copies on write of 16 MiB, in order and at random. */
+#define COPIES(what, ours, pages)                                                                  \
+	ROW("copies", "in order, " what, "a page", ours, copies_kernel, 4096,                      \
+	    .around = (pages)*PAGE),                                                               \
+		ROW("copies", "at random, " what, "a page", ours, copies_kernel, 4096,             \
+		    .around = (pages)*PAGE, .at_random = true)
 
 static const struct row rows[] = {
-	{"pairs", "mmap + munmap among 10", "a pair", pairs_ours, pairs_kernel, 10, false},
-	{"pairs", "mmap + munmap among 1,000", "a pair", pairs_ours, pairs_kernel, 1000, false},
-	{"pairs", "mmap + munmap among 100,000", "a pair", pairs_ours, pairs_kernel, 100000, false},
-	{"pairs", "in their midst, among 10", "a pair", pairs_fixed_ours, pairs_fixed_kernel, 10,
-	 false},
-	{"pairs", "in their midst, among 1,000", "a pair", pairs_fixed_ours, pairs_fixed_kernel,
-	 1000, false},
-	{"pairs", "in their midst, among 100,000", "a pair", pairs_fixed_ours, pairs_fixed_kernel,
-	 100000, false},
-	{"pages", "fork 16 MiB", "a fork", fork_ours, fork_kernel, 4096, false},
-	{"pages", "fork 256 MiB", "a fork", fork_ours, fork_kernel, 65536, false},
-	{"pages", "fork 256 MiB, then write it all", "a page", copy_ours, copy_kernel, 65536,
-	 false},
-	{"pages", "two threads fork 16 MiB and write 64 pages", "a fork", storm_ours, storm_kernel,
-	 0, true},
+	PAIRS("mmap + munmap among 10", pairs, 10),
+	PAIRS("mmap + munmap among 1,000", pairs, 1000),
+	PAIRS("mmap + munmap among 100,000", pairs, 100000),
+	PAIRS("in their midst, among 10", pairs_fixed, 10),
+	PAIRS("in their midst, among 1,000", pairs_fixed, 1000),
+	PAIRS("in their midst, among 100,000", pairs_fixed, 100000),
+	ROW("pages", "fork 16 MiB", "a fork", fork_ours, fork_kernel, 4096, ),
+	ROW("pages", "fork 1 GiB", "a fork", fork_ours, fork_kernel, GIB, .needs = 2 * GIB * PAGE),
+	ROW("pages", "fork 1 GiB, then write it all", "a page", copy_ours, copy_kernel, GIB,
+	    .needs = 4 * GIB * PAGE),
+	ROW("pages", "two threads fork 16 MiB and write 64 pages", "a fork", storm_ours,
+	    storm_kernel, 0, .wall = true),
+	COPIES("inproc, 1 page a fault at most", copies_inproc, 1),
+	COPIES("inproc, 2 pages", copies_inproc, 2),
+	COPIES("inproc, 4 pages", copies_inproc, 4),
+	COPIES("inproc, 8 pages", copies_inproc, 8),
+	COPIES("inproc, 16 pages (the default)", copies_inproc, 16),
+	COPIES("inproc, 64 pages", copies_inproc, 64),
+	COPIES("soft, 1 page a fault at most", copies_soft, 1),
+	COPIES("soft, 2 pages", copies_soft, 2),
+	COPIES("soft, 4 pages", copies_soft, 4),
+	COPIES("soft, 8 pages", copies_soft, 8),
+	COPIES("soft, 16 pages (the default)", copies_soft, 16),
+	COPIES("soft, 64 pages", copies_soft, 64),
 };
 #define NR_ROWS (sizeof(rows) / sizeof(*rows))
 
@@ -145,9 +169,27 @@ static void measure(const struct row *row, unsigned int rounds)
 	fflush(stdout);
 }
 
+/* Is there memory enough? Says so when not. */
+static bool is_possible(const struct row *row)
+{
+	FILE *in = fopen("/proc/meminfo", "re");
+	unsigned long available = 0;
+	char line[128];
+
+	while (in && !available && fgets(line, sizeof(line), in))
+		(void)sscanf(line, "MemAvailable: %lu", &available);
+	if (in)
+		fclose(in);
+	if (!in || available >= row->needs >> 10)
+		return true;
+	printf("| %s | left out: %llu MiB of memory are too few | | | | |\n", row->name,
+	       (unsigned long long)available >> 10);
+	return false;
+}
+
 static void usage(void)
 {
-	fprintf(stderr, "usage: bench_mm [--rounds=N] [--only=GROUP]\n");
+	fprintf(stderr, "usage: bench_mm [--rounds=N] [--only=WHAT]\n");
 	exit(2);
 }
 
@@ -181,7 +223,8 @@ int main(int argc, char **argv)
 		       (unsigned long long)most_vmas());
 	printf("\n| | | memmap | Linux | ratio | noise |\n|---|---|---:|---:|---:|---:|\n");
 	for (size_t i = 0; i < NR_ROWS; i++)
-		if (!only || !strcmp(only, rows[i].group))
+		if ((!only || !strcmp(only, rows[i].group) || strstr(rows[i].name, only)) &&
+		    is_possible(&rows[i]))
 			measure(&rows[i], rounds);
 	if (!only || !strcmp(only, "memory"))
 		report_memory();

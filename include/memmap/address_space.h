@@ -60,6 +60,13 @@ struct memmap_address_space_ops {
 	 */
 	void (*protect)(struct memmap_address_space *as, struct memmap_addr_range ar,
 			memmap_access at);
+
+	/*
+	 * Guests touch Files through mappings of the platform's own, made from descriptors, and not
+	 * where map_internal() says. For speed only: what is to be shown to guests is then better
+	 * not touched there.
+	 */
+	bool maps_descriptors;
 };
 
 /* Where the pages of one guest address space become real. */

@@ -169,6 +169,31 @@ int memmap_host_resident(void *addr, size_t length, unsigned char *vec)
 	return 0;
 }
 
+int memmap_host_read(int fd, void *buf, size_t size, uint64_t offset)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t result;
+		CALL(pread, result, fd, (char *)buf + done, size - done, (off_t)(offset + done));
+		if (result == 0)
+			return -EIO;
+		done += (size_t)result;
+	}
+	return 0;
+}
+
+int memmap_host_write(int fd, const void *buf, size_t size, uint64_t offset)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t result;
+		CALL(pwrite, result, fd, (const char *)buf + done, size - done,
+		     (off_t)(offset + done));
+		if (result == 0)
+			return -EIO;
+		done += (size_t)result;
+	}
+	return 0;
+}
+
 int memmap_host_sync_mapping(void *addr, size_t length)
 {
 	int result;

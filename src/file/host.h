@@ -42,6 +42,9 @@ int memmap_host_map_shared(int fd, uint64_t offset, size_t length, int prot, voi
 void memmap_host_unmap(void *addr, size_t length);
 int memmap_host_resident(void *addr, size_t length, unsigned char *vec);
 
+/* All of it: -EIO when the file ends before. */
+int memmap_host_read(int fd, void *buf, size_t size, uint64_t offset);
+int memmap_host_write(int fd, const void *buf, size_t size, uint64_t offset);
 /* Write back and wait: msync(MS_SYNC) of a mapping, fdatasync(2) of a file. */
 int memmap_host_sync_mapping(void *addr, size_t length);
 int memmap_host_sync_data(int fd);

@@ -22,6 +22,9 @@
  */
 #include "internal.h"
 
+#include "file/memory_file.h"
+#include <memmap/address_space.h>
+
 /* The area of zeros. A power of two; aligned likewise in its file is not needed. */
 #define ZEROS_SIZE UINT64_C(0x10000)
 
@@ -120,6 +123,12 @@ static struct memmap_addr_range batch(const struct mm_fault *f, bool zero)
 /* Where the first page of a VMA goes: so far into the file, that there is room on both sides. */
 #define STRANGERS (UINT64_C(64) << 20)
 
+/* Is the PMA of private pages that were written to; for a copy: of those that were copied already? */
+static bool is_neighbour(struct pma_iterator it, bool copies)
+{
+	return is_of_run(it, false) && !(copies && pma_iterator_value_ptr(it)->copy_on_write);
+}
+
 /*
  * Where in the memory file pages for `ar` would best be: as far from the pages of a neighbour as the
  * addresses are. When what lies between is touched later, in whichever order, it finds its place
@@ -128,9 +137,15 @@ static struct memmap_addr_range batch(const struct mm_fault *f, bool zero)
  *
  *      addresses   |- neighbour -|          |*** ar ***|
  *      file        |- neighbour -|          |*** ar ***|
+ *
+ * Beside pages that are to be copied themselves there is no room: a copy goes by other copies, and the
+ * first as far behind the page it is of as the VMA is long, so that all have their places there.
  */
 static uint64_t best_offset(const struct mm_fault *f, struct memmap_addr_range ar)
 {
+	const struct pma_iterator of = pma_set_find_segment(&f->mm->pmas, ar.start);
+	const bool copies = pma_iterator_ok(of) && pma_iterator_value_ptr(of)->copy_on_write &&
+			    is_of_run(of, false);
 	const struct pma_set *pmas = &f->mm->pmas;
 	const struct memmap_addr_range vma = vma_iterator_range(f->vma);
 	int tries = 4; /* zeros may be in between */
@@ -138,7 +153,7 @@ static uint64_t best_offset(const struct mm_fault *f, struct memmap_addr_range a
 	if (ar.start > vma.start)
 		it = pma_set_upper_bound_segment(pmas, ar.start - 1);
 	for (; tries > 0 && pma_iterator_ok(it) && pma_iterator_end(it) > vma.start; tries--) {
-		if (is_of_run(it, false) && ar.start - pma_iterator_start(it) < FAR_AWAY)
+		if (is_neighbour(it, copies) && ar.start - pma_iterator_start(it) < FAR_AWAY)
 			return pma_iterator_value_ptr(it)->offset +
 			       (ar.start - pma_iterator_start(it));
 		it = pma_iterator_prev_segment(it);
@@ -146,11 +161,13 @@ static uint64_t best_offset(const struct mm_fault *f, struct memmap_addr_range a
 	it = pma_find(pmas, ar.end);
 	for (; tries > 0 && pma_iterator_ok(it) && pma_iterator_start(it) < vma.end; tries--) {
 		const uint64_t distance = pma_iterator_start(it) - ar.start;
-		if (is_of_run(it, false) && distance < FAR_AWAY &&
+		if (is_neighbour(it, copies) && distance < FAR_AWAY &&
 		    pma_iterator_value_ptr(it)->offset > distance)
 			return pma_iterator_value_ptr(it)->offset - distance;
 		it = pma_iterator_next_segment(it);
 	}
+	if (copies)
+		return pma_file_range(of, ar).start + (vma.end - vma.start);
 	return ar.start & (STRANGERS - 1);
 }
 
@@ -306,6 +323,32 @@ static int copy_pages(struct memmap_mm *mm, struct memmap_file_range dst, struct
 	return err && err != -ENOMEM ? memmap_bus_error(err) : err;
 }
 
+/* Pages are copied so many bytes at a time where they are not copied through mappings. */
+#define COPY_BUFFER_SIZE 16384
+
+void mm_release_copy_buffer(struct memmap_mm *mm)
+{
+	memmap_deallocate(mm->allocator, mm->copy_buffer, COPY_BUFFER_SIZE);
+	mm->copy_buffer = NULL;
+}
+
+/* As copy_pages(), within the memory file, for a guest who is about to touch the copy. */
+static int copy_for_guest(struct mm_fault *f, struct memmap_file_range dst,
+			  struct memmap_file_range src)
+{
+	struct memmap_mm *mm = f->mm;
+	if (f->show && mm->address_space && mm->address_space->ops->maps_descriptors) {
+		if (!mm->copy_buffer)
+			mm->copy_buffer =
+				memmap_allocate(mm->allocator, COPY_BUFFER_SIZE, MEMMAP_PAGE_SIZE);
+		if (mm->copy_buffer && !memmap_memory_file_copy(mm->memory_file, dst.start,
+								src.start, src.end - src.start,
+								mm->copy_buffer, COPY_BUFFER_SIZE))
+			return 0;
+	}
+	return copy_pages(mm, dst, mm->memory, src);
+}
+
 /* Does nobody else hold the pages `ar` of the PMA? */
 static bool is_ours(struct memmap_mm *mm, struct pma_iterator it, struct memmap_addr_range ar)
 {
@@ -327,6 +370,64 @@ static int take_over(struct mm_fault *f, struct pma_iterator it, struct memmap_a
 	return 0;
 }
 
+/* How far the pages that are this address space's own reach down from `addr`, at most `most`. */
+static uint64_t own_before(const struct mm_fault *f, uint64_t addr, uint64_t most)
+{
+	const uint64_t first = vma_iterator_start(f->vma);
+	uint64_t start = addr;
+	while (start > first && addr - start < most) {
+		struct pma_iterator it = pma_set_find_segment(&f->mm->pmas, start - 1);
+		if (!pma_iterator_ok(it) || !is_of_run(it, false) ||
+		    pma_iterator_value_ptr(it)->copy_on_write)
+			break;
+		start = pma_iterator_start(it);
+	}
+	return addr - (start > first ? start : first);
+}
+
+/*
+ * Which pages of the PMA, whose part in the VMA is `there`, to copy: the one that is touched; up to
+ * f->end, if more is wanted; or as many as the run of copies has that it continues:
+ *
+ *      |--- copied ---|*** page ... ***|--- it ---|
+ *
+ * Never what nobody else holds, nor beyond the aligned block that fault_around says.
+ *
+ * docs/PERFORMANCE.md has the figures. With one page at a time a sequence of writes costs a fault
+ * for each page; more pages at once, whatever is around them, cost memory and time to those who write
+ * here and there. With fault_around of one page, one is copied, as by Linux: who shares what is
+ * then exact.
+ */
+static struct memmap_addr_range copied_at_once(const struct mm_fault *f, struct pma_iterator it,
+					       struct memmap_addr_range there)
+{
+	const uint64_t around = f->mm->fault_around;
+	struct memmap_addr_range ar = range_of(f->page, f->page + MEMMAP_PAGE_SIZE);
+	uint64_t end = there.end, same;
+	if (f->end > ar.end) {
+		if (end > f->end)
+			end = f->end;
+		if (end - ar.start > MOST_AT_ONCE)
+			end = ar.start + MOST_AT_ONCE;
+	} else {
+		const uint64_t before =
+			around > MEMMAP_PAGE_SIZE ? own_before(f, f->page, around) : 0;
+		const uint64_t size = before ? power_of_two_below(before) : MEMMAP_PAGE_SIZE;
+		if (end > (f->page | (around - 1)) + 1)
+			end = (f->page | (around - 1)) + 1;
+		if (end - ar.start > size)
+			end = ar.start + size;
+	}
+	if (end == ar.end)
+		return ar;
+	ar.end = end;
+	/* All of these have as many holders as the page, which is not ours alone. */
+	const struct memmap_file_range fr = pma_file_range(it, ar);
+	(void)memmap_memory_file_references(f->mm->memory_file, fr, &same);
+	ar.end = ar.start + (same - fr.start);
+	return ar;
+}
+
 int mm_break_copy_on_write(struct mm_fault *f, struct pma_iterator it)
 {
 	struct memmap_mm *mm = f->mm;
@@ -343,18 +444,12 @@ int mm_break_copy_on_write(struct mm_fault *f, struct pma_iterator it)
 		return take_over(f, it, is_ours(mm, it, around) ? around : page);
 	}
 
-	/* One page; more only for those who are going to write to all of them. */
-	struct memmap_addr_range ar = page;
-	if (f->end > page.end) {
-		ar.end = f->end < there.end ? f->end : there.end;
-		if (ar.end - ar.start > MOST_AT_ONCE)
-			ar.end = ar.start + MOST_AT_ONCE;
-	}
+	struct memmap_addr_range ar = copied_at_once(f, it, there);
 	struct memmap_file_range fr;
 	err = allocate(f, &ar, &fr);
 	if (err)
 		return err;
-	err = copy_pages(mm, fr, mm->memory, pma_file_range(it, ar));
+	err = copy_for_guest(f, fr, pma_file_range(it, ar));
 	if (err) {
 		memmap_file_dec_ref(mm->memory, fr);
 		return err;

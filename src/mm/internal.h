@@ -150,6 +150,7 @@ struct memmap_mm {
 	uint64_t moving_to;
 	/* Pages of zeros for those who read before anything was written; empty: none yet. */
 	struct memmap_file_range zeros;
+	void *copy_buffer; /* COPY_BUFFER_SIZE bytes, once pages were copied by way of it; or NULL */
 };
 
 /* Does the address space have pages, or only VMAs? */
@@ -677,6 +678,7 @@ int mm_copy_from_mappable(struct mm_fault *f, uint64_t seen);
 
 /* Drop the area of zeros: no page is left. */
 void mm_release_zeros(struct memmap_mm *mm);
+void mm_release_copy_buffer(struct memmap_mm *mm);
 
 /*
  * Translate the page, and what of `optional` there is besides; the active lock is not held. MM_RETRY:

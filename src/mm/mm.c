@@ -148,6 +148,7 @@ void memmap_mm_release(struct memmap_mm *mm)
 		mm_remove_all(mm);
 	}
 	mm_release_zeros(mm);
+	mm_release_copy_buffer(mm);
 	vma_set_destroy(&mm->vmas);
 	pma_set_destroy(&mm->pmas);
 	mm_release_names(mm);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "file/host.h"
 #include "guest.h"
 
 #define AT UINT64_C(0x30000000)
@@ -179,9 +180,143 @@ static void what_may_not_be_written_to_is_still_copied(void **state)
 	release_memory_file(mf);
 }
 
+/* As guest_init(), with fault_around, and all of `pages` written to: to the page's number. */
+static void init_written(struct guest *g, struct memmap_memory_file *mf, uint64_t around,
+			 uint64_t pages)
+{
+	*g = (struct guest){.mf = mf};
+	test_platform_init_(&g->platform);
+	struct memmap_mm_options options = guest_options(g);
+	options.fault_around = around;
+	assert_int_equal(memmap_mm_create(&options, &g->mm), 0);
+	assert_int_equal(map_anon(g->mm, AT, pages * K, RW, FIXED), AT);
+	for (uint64_t i = 0; i < pages; i++)
+		assert_int_equal(guest_write(g, AT + i * K, (char)i), 0);
+}
+
+static void who_writes_on_and_on_copies_more_at_once(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t around;
+		uint64_t copied[18]; /* after so many writes, page after page */
+	} cases[] = {
+		{K, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}},
+		{2 * K, {0, 1, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14, 16, 16, 18}},
+		{4 * K, {0, 1, 2, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, 16, 16, 16, 16, 20}},
+		{16 * K, {0, 1, 2, 4, 4, 8, 8, 8, 8, 16, 16, 16, 16, 16, 16, 16, 16, 32}},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct memmap_memory_file *mf = new_memory_file();
+		struct guest parent, child;
+		init_written(&parent, mf, cases[i].around, 40);
+		assert_int_equal(guest_fork(&parent, &child), 0);
+		const uint64_t before = anonymous_pages(mf);
+		for (uint64_t page = 0; page < 17; page++) {
+			assert_int_equal(guest_write(&parent, AT + page * K, 'X'), 0);
+			assert_int_equal(anonymous_pages(mf) - before, cases[i].copied[page + 1]);
+		}
+		for (uint64_t page = 0; page < 40; page++) {
+			assert_int_equal(guest_read(&parent, AT + page * K),
+					 page < 17 ? 'X' : (int)page);
+			assert_int_equal(guest_read(&child, AT + page * K), (int)page);
+		}
+		guest_destroy(&child);
+		guest_destroy(&parent);
+		release_memory_file(mf);
+	}
+}
+
+static void what_nobody_else_holds_is_not_copied(void **state)
+{
+	(void)state;
+	struct memmap_memory_file *mf = new_memory_file();
+	struct guest parent, child;
+	init_written(&parent, mf, 16 * K, 16);
+	assert_int_equal(guest_fork(&parent, &child), 0);
+	/* The parent is the last who holds the page 6, and its VMAs end at 7. */
+	assert_int_equal(memmap_mm_sys_munmap(child.mm, AT + 6 * K, K), 0);
+	assert_int_equal(memmap_mm_sys_mprotect(parent.mm, AT + 7 * K, 9 * K, PROT_READ), 0);
+	const uint64_t before = anonymous_pages(mf);
+	assert_int_equal(guest_read(&parent, AT + 6 * K), 6);
+	const uint64_t own = guest_mapping(&parent, AT + 6 * K).offset;
+	for (uint64_t page = 0; page < 7; page++)
+		assert_int_equal(guest_write(&parent, AT + page * K, 'X'), 0);
+	assert_int_equal(anonymous_pages(mf) - before, 6);
+	assert_int_equal(guest_mapping(&parent, AT + 6 * K).offset, own);
+	assert_int_equal(guest_read(&child, AT + 5 * K), 5);
+	assert_int_equal(guest_read(&parent, AT + 7 * K), 7);
+	/* Here and there: a page each. */
+	assert_int_equal(guest_write(&child, AT + 9 * K, 'Y'), 0);
+	assert_int_equal(guest_write(&child, AT + 12 * K, 'Y'), 0);
+	assert_int_equal(anonymous_pages(mf) - before, 8);
+	guest_destroy(&child);
+	guest_destroy(&parent);
+	release_memory_file(mf);
+}
+
+/* Copies that are made in whichever order lie side by side in the end. */
+static void copies_come_together(void **state)
+{
+	(void)state;
+	struct memmap_memory_file *mf = new_memory_file();
+	struct guest parent, child;
+	init_written(&parent, mf, K, 64);
+	assert_int_equal(guest_fork(&parent, &child), 0);
+	for (uint64_t i = 0; i < 64; i++)
+		assert_int_equal(guest_write(&parent, AT + (i * 29 + 7) % 64 * K, 'X'), 0);
+	assert_pages(&parent, "30000000-30040000 rw- private\n");
+	for (uint64_t i = 0; i < 64; i++)
+		assert_int_equal(guest_read(&child, AT + i * K), (int)i);
+	guest_destroy(&child);
+	guest_destroy(&parent);
+	release_memory_file(mf);
+}
+
+static unsigned calls_until_failure;
+
+static int fail_a_call(const char *call)
+{
+	(void)call;
+	return calls_until_failure && --calls_until_failure == 0 ? -EIO : 0;
+}
+
+/* Copied by calls of the system, or, when one of them fails, through mappings. */
+static void copies_for_platforms_that_map_descriptors(void **state)
+{
+	(void)state;
+	for (unsigned failing = 0; failing < 6; failing++) {
+		struct memmap_memory_file *mf = new_memory_file();
+		struct guest parent, child;
+		init_written(&parent, mf, 16 * K, 32);
+		parent.platform.as.ops = &test_mapping_platform_ops_;
+		for (uint64_t i = 0; i < 32; i++)
+			assert_int_equal(guest_write(&parent, AT + i * K + K - 1, (char)(i + 64)),
+					 0);
+		assert_int_equal(guest_fork(&parent, &child), 0);
+		calls_until_failure = failing;
+		memmap_host_hook = fail_a_call;
+		for (uint64_t i = 0; i < 32; i++)
+			assert_int_equal(guest_write(&parent, AT + i * K, 'X'), 0);
+		memmap_host_hook = NULL;
+		for (uint64_t i = 0; i < 32; i++) {
+			assert_int_equal(guest_read(&parent, AT + i * K), 'X');
+			assert_int_equal(guest_read(&parent, AT + i * K + K - 1), (int)i + 64);
+			assert_int_equal(guest_read(&child, AT + i * K), (int)i);
+		}
+		guest_destroy(&child);
+		guest_destroy(&parent);
+		release_memory_file(mf);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_writes_on_and_on_copies_more_at_once),
+		cmocka_unit_test(what_nobody_else_holds_is_not_copied),
+		cmocka_unit_test(copies_come_together),
+		cmocka_unit_test(copies_for_platforms_that_map_descriptors),
 		cmocka_unit_test(whoever_writes_has_a_copy),
 		cmocka_unit_test(three_generations),
 		cmocka_unit_test(what_a_child_has),

@@ -110,6 +110,14 @@ static const struct memmap_address_space_ops test_platform_ops_ = {
 	.protect = test_protect_,
 };
 
+/* The same, which claims that its guests touch mappings of its own. */
+__attribute__((unused)) static const struct memmap_address_space_ops test_mapping_platform_ops_ = {
+	.map_file = test_map_file_,
+	.unmap = test_unmap_,
+	.protect = test_protect_,
+	.maps_descriptors = true,
+};
+
 static void test_platform_init_(struct test_platform *p)
 {
 	*p = (struct test_platform){.as.ops = &test_platform_ops_};

@@ -377,6 +377,7 @@ const struct memmap_address_space_ops inproc_ops = {
 	.map_file = map_file,
 	.unmap = unmap,
 	.protect = protect,
+	.maps_descriptors = true,
 };
 
 int inproc_verify_locked(struct memmap_inproc *inproc)
