@@ -445,12 +445,10 @@ SEGMENT_RARE void SEGMENT_(tree_refill_inner)(SEGMENT_SET *s, SEGMENT_NODE *node
 	}
 }
 
-SEGMENT_PRIVATE void SEGMENT_(tree_unlink_leaf)(SEGMENT_SET *s, SEGMENT_NODE *leaf)
+/* The first leaf never goes while there is another: what is left of two is the left one. */
+SEGMENT_PRIVATE void SEGMENT_(tree_unlink_leaf)(SEGMENT_SET *s, const SEGMENT_NODE *leaf)
 {
-	if (leaf->prev)
-		leaf->prev->next = leaf->next;
-	else
-		s->edge.next = leaf->next;
+	leaf->prev->next = leaf->next;
 	if (leaf->next)
 		leaf->next->prev = leaf->prev;
 	else
