@@ -78,7 +78,7 @@ struct memmap_mapping_index {
 	size_t nr_users;
 	/*
 	 * Something happened to the set's segments that the index knows nothing of: see
-	 * mapping_set.c.
+	 * mapping_set_internal.h.
 	 */
 	bool unsettled;
 };

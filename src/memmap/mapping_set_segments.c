@@ -155,22 +155,18 @@ gap_iterator memmap_mapping_set_upper_bound_gap(const mapping_set *s, uint64_t m
 /*
  * ---- Inserting ----
  *
- * What is inserted owns its mappings, and so do then the neighbours that it may merge with: two
- * that own their mappings merge in place.
+ * What is inserted owns its mappings, and so does then the segment before, that it may merge with:
+ * one that owns its mappings takes in what comes after it in place.
  */
 
-static int own_neighbours(segment_gap gap, range r)
+static int own_segment_before(segment_gap gap, range r)
 {
 	if (!memmap_mapped_gap_iterator_ok(gap))
 		return 0; /* which inserting will complain of */
 	segment_iterator prev = memmap_mapped_gap_iterator_prev_segment(gap);
-	segment_iterator next = memmap_mapped_gap_iterator_next_segment(gap);
-	int err = 0;
-	if (memmap_mapped_iterator_ok(prev) && memmap_mapped_iterator_end(prev) == r.start)
-		err = mappings_own(memmap_mapped_iterator_value_ptr(prev), 0);
-	if (!err && memmap_mapped_iterator_ok(next) && memmap_mapped_iterator_start(next) == r.end)
-		err = mappings_own(memmap_mapped_iterator_value_ptr(next), 0);
-	return err;
+	if (!memmap_mapped_iterator_ok(prev) || memmap_mapped_iterator_end(prev) != r.start)
+		return 0;
+	return mappings_own(memmap_mapped_iterator_value_ptr(prev), 0);
 }
 
 /*
@@ -198,7 +194,7 @@ int memmap_mapping_set_insert(mapping_set *s, gap_iterator gap, range r, mapping
 {
 	segment_iterator at = {0};
 	mappings own;
-	int err = own_neighbours(gap.at, r);
+	int err = own_segment_before(gap.at, r);
 	if (!err)
 		err = insert_prepare(s, &value, &own);
 	if (err)
@@ -235,7 +231,7 @@ int memmap_mapping_set_try_insert_range(mapping_set *s, range r, mappings value,
 {
 	segment_iterator at = {0};
 	mappings own;
-	int err = own_neighbours(memmap_mapped_set_find_gap(&s->segments, r.start), r);
+	int err = own_segment_before(memmap_mapped_set_find_gap(&s->segments, r.start), r);
 	if (!err)
 		err = insert_prepare(s, &value, &own);
 	if (err)
@@ -248,7 +244,7 @@ int memmap_mapping_set_insert_range(mapping_set *s, range r, mappings value, ite
 {
 	segment_iterator at = {0};
 	mappings own;
-	int err = own_neighbours(memmap_mapped_set_find_gap(&s->segments, r.start), r);
+	int err = own_segment_before(memmap_mapped_set_find_gap(&s->segments, r.start), r);
 	if (!err)
 		err = insert_prepare(s, &value, &own);
 	if (err)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An allocator that fails the Nth time, and knows what has not been given back.
+ * An allocator that fails the Nth time, and knows what has not been given back. What has been is
+ * overwritten, so that who still looks at it is found out.
  */
 #ifndef MEMMAP_TESTS_MEMMAP_FAILING_ALLOCATOR_H
 #define MEMMAP_TESTS_MEMMAP_FAILING_ALLOCATOR_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <memmap/allocator.h>
 
@@ -40,6 +42,8 @@ __attribute__((unused)) static void failing_deallocate_(void *context, void *mem
 	struct failing_allocator *failing = context;
 	failing->nr_live--;
 	failing->bytes_live -= size;
+	if (memory)
+		memset(memory, 0xdd, size);
 	memmap_deallocate(NULL, memory, size);
 }
 
