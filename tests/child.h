@@ -8,6 +8,7 @@
 #ifndef MEMMAP_TESTS_CHILD_H
 #define MEMMAP_TESTS_CHILD_H
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
@@ -24,6 +25,19 @@ __attribute__((unused, noreturn)) static void child_exit(int status)
 	if (__gcov_dump)
 		__gcov_dump();
 	_exit(status);
+}
+
+__attribute__((unused)) static void child_dump_(int number)
+{
+	(void)number;
+	__gcov_dump();
+}
+
+/* The same for a child that will abort(), which it does when the handler returns. */
+__attribute__((unused)) static void child_may_abort(void)
+{
+	if (__gcov_dump)
+		(void)signal(SIGABRT, child_dump_);
 }
 
 #define child_assert(condition)                                                                    \
@@ -49,6 +63,7 @@ __attribute__((unused)) static int child_run(void (*body)(void))
 	pid_t child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
+		child_may_abort();
 		body();
 		child_exit(0);
 	}

@@ -168,6 +168,7 @@ static void panic_in_child(memmap_panic_handler *handler, char *printed, size_t 
 		dup2(fds[1], STDERR_FILENO);
 		close(fds[0]);
 		memmap_set_panic_handler(handler);
+		child_may_abort();
 		memmap_panic("the %s words", "right");
 	}
 	close(fds[1]);

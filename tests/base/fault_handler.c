@@ -6,8 +6,6 @@
  * Each case is a child process that begins with the default actions.
  */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -17,7 +15,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -26,99 +23,9 @@
 
 #include <cmocka.h>
 
-#include "child.h"
+#include "base/fault_child.h"
 #include "sanitizers.h"
-#include <memmap/block.h>
 #include <memmap/error.h>
-
-#define PAGE ((size_t)4096)
-
-/* A page that cannot be touched. */
-static unsigned char *hole;
-
-static void set_action(int number, const struct sigaction *action)
-{
-	child_assert(sigaction(number, action, NULL) == 0);
-}
-
-/* What every child begins with: whatever a sanitizer or cmocka had installed is gone. */
-static void begin(void)
-{
-	const struct sigaction by_default = {.sa_handler = SIG_DFL};
-	set_action(SIGSEGV, &by_default);
-	set_action(SIGBUS, &by_default);
-	hole = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	child_assert(hole != MAP_FAILED);
-}
-
-/* A safe copy that must be caught. */
-static bool copy_is_safe(void)
-{
-	unsigned char buf[16];
-	uint64_t done = 999;
-	return memmap_copy(memmap_block_safe(buf, sizeof(buf)),
-			   memmap_block_unsafe(hole, sizeof(buf)), &done) == -EFAULT &&
-	       done == 0;
-}
-
-/* A fault that is nobody's business but the program's. */
-__attribute__((noinline, no_sanitize("address", "undefined", "thread"))) static void touch_hole(
-	void)
-{
-	*(volatile unsigned char *)hole = 1;
-}
-
-/* ---- the program's handlers ---- */
-
-static sigjmp_buf out_of_fault;
-static _Atomic(int) nr_calls;
-static siginfo_t last_info;
-static sigset_t mask_in_handler;
-static uintptr_t stack_in_handler;
-
-static void note_and_jump(int number, siginfo_t *info, void *ucontext)
-{
-	(void)number;
-	child_assert(ucontext != NULL);
-	int here;
-	nr_calls++;
-	last_info = *info;
-	stack_in_handler = (uintptr_t)&here;
-	(void)pthread_sigmask(SIG_BLOCK, NULL, &mask_in_handler);
-	siglongjmp(out_of_fault, number);
-}
-
-static void note_and_jump_plain(int number)
-{
-	nr_calls++;
-	(void)pthread_sigmask(SIG_BLOCK, NULL, &mask_in_handler);
-	siglongjmp(out_of_fault, number);
-}
-
-static void note_and_return(int number)
-{
-	(void)number;
-	nr_calls++;
-	errno = ENOTTY;
-}
-
-static const struct sigaction jump_action = {
-	.sa_sigaction = note_and_jump,
-	.sa_flags = SA_SIGINFO,
-};
-
-/* Touch the hole; the program's handler must have been called once, and jumped back. */
-static void fault_reaches_program(void)
-{
-	const int before = nr_calls;
-	const int number = sigsetjmp(out_of_fault, 1);
-	if (number == 0) {
-		touch_hole();
-		child_not_reached();
-	}
-	child_assert(number == SIGSEGV);
-	child_assert(nr_calls == before + 1);
-}
 
 /* ---- who came first ---- */
 
@@ -629,6 +536,37 @@ static void test_sent_signal_is_given_back_as_it_came(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* The second time a one-shot handler's signal comes, that is the default action. */
+static void raise_at_one_shot_handler(void)
+{
+	const struct sigaction action = {.sa_handler = note_and_return,
+					 .sa_flags = (int)SA_RESETHAND};
+	set_action(SIGSEGV, &action);
+	child_assert(memmap_block_install_handlers() == 0);
+	child_assert(raise(SIGSEGV) == 0);
+	child_assert(nr_calls == 1);
+	child_assert(raise(SIGSEGV) == 0);
+	child_assert(nr_calls == 1);
+}
+
+static void test_spent_handler_is_not_called(void **state)
+{
+	(void)state;
+	pid_t child = traced_child(raise_at_one_shot_handler);
+	struct stop stop;
+	/* Raised once, raised again, and then as the default action, which is withheld. */
+	for (int i = 0; i < 3; i++) {
+		if (!wait_for_stop(child, &stop))
+			skip();
+		assert_int_equal(stop.info.si_code, SI_TKILL);
+		const uintptr_t signal = i < 2 ? SIGSEGV : 0;
+		assert_int_equal(ptrace(PTRACE_CONT, child, NULL, (void *)signal), 0);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 /* ---- signals sent in the middle of a safe copy are not its faults ---- */
 
 static _Atomic(bool) stop_copying;
@@ -722,19 +660,6 @@ static void fault_in_the_middle_of_a_copy(void)
 
 /* ---- the kernel refuses ---- */
 
-static void refuse_sigaction(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigaction, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = {.len = 4, .filter = code};
-	child_assert(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	child_assert(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
-}
-
 static void exit_quietly(const char *message)
 {
 	child_assert(strstr(message, "cannot install the handlers that safe copies need: "
@@ -751,19 +676,6 @@ static void no_handlers_no_copies(void)
 	(void)copy_is_safe();
 	child_not_reached();
 }
-
-#define SUCCEEDS(body)                                                                             \
-	static void test_##body(void **state)                                                      \
-	{                                                                                          \
-		(void)state;                                                                       \
-		assert_child_succeeds(body);                                                       \
-	}
-#define DIES(signal, body)                                                                         \
-	static void test_##body(void **state)                                                      \
-	{                                                                                          \
-		(void)state;                                                                       \
-		assert_child_dies_of(signal, body);                                                \
-	}
 
 /* clang-format off */
 SUCCEEDS(program_came_first)
@@ -826,6 +738,7 @@ int main(void)
 		cmocka_unit_test(test_faults_cannot_be_ignored),
 		cmocka_unit_test(test_death_tells_the_truth),
 		cmocka_unit_test(test_sent_signal_is_given_back_as_it_came),
+		cmocka_unit_test(test_spent_handler_is_not_called),
 		cmocka_unit_test(test_sent_in_the_middle_of_a_copy),
 		cmocka_unit_test(test_fault_in_the_middle_of_a_copy),
 		cmocka_unit_test(test_no_handlers_no_copies),
