@@ -252,7 +252,9 @@ static void emit_any(enum operation_code code)
 		break;
 	case OP_apply:
 	case OP_visit:
+	case OP_visitfull:
 	case OP_mutate:
+	case OP_mutatefull:
 		args[0] = start;
 		args[1] = end;
 		args[2] = random64() >> 32;
@@ -354,6 +356,7 @@ static const struct {
 	{OP_equal, 5, 5},        {OP_equalgap, 5, 5},     {OP_nextlarge, 30, 30},
 	{OP_prevlarge, 30, 30},  {OP_firstlarge, 10, 10}, {OP_lastlarge, 10, 10},
 	{OP_lblarge, 15, 15},    {OP_ublarge, 15, 15},    {OP_dump, 2, 2},
+	{OP_visitfull, 10, 10},  {OP_mutatefull, 15, 15}, {OP_text, 1, 1},
 };
 
 static const struct {

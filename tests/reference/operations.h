@@ -16,7 +16,7 @@
 	X(merge, 2) X(mergeraw, 1) X(mergeprev, 1) X(mergenext, 1) X(unisolate, 1) \
 	X(mergeadj, 2) X(mergeout, 2) X(mergerange, 2) X(mergein, 2) X(mergeall, 0) \
 	X(split, 2) X(splitraw, 2) X(splitat, 1) X(splitbefore, 2) X(splitafter, 2) X(isolate, 3) \
-	X(apply, 3) X(visit, 3) X(mutate, 3) \
+	X(apply, 3) X(visit, 3) X(visitfull, 3) X(mutate, 3) X(mutatefull, 3) \
 	X(exim, 0) X(importbad, 2) X(movefrom, 0) X(reserve, 1) \
 	X(span, 0) X(spanrange, 2) X(empty, 0) X(emptyrange, 2) \
 	X(first, 0) X(last, 0) X(firstgap, 0) X(lastgap, 0) \
@@ -27,7 +27,7 @@
 	X(walk, 2) X(equal, 2) X(equalgap, 2) \
 	X(nextlarge, 2) X(prevlarge, 2) X(firstlarge, 1) X(lastlarge, 1) X(lblarge, 2) \
 	X(ublarge, 2) \
-	X(dump, 0)
+	X(text, 0) X(dump, 0)
 
 /* Of the mapping set alone. */
 #define OPERATIONS_OF_MAPPING_SETS(X) \

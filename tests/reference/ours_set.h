@@ -281,6 +281,21 @@ static void apply(segment_t seg, void *arg)
 	visit(seg, arg);
 }
 
+/* Does a walk over `r` that ends after `left` segments (0: never) come to a key in no segment? */
+static bool comes_to_gap(range_t r, uint64_t left)
+{
+	segment_t seg = SET_(set_find_segment)(&the_set, r.start);
+
+	while (SET_(iterator_ok)(seg)) {
+		uint64_t end = SET_(iterator_end)(seg);
+
+		if (end >= r.end || --left == 0)
+			return false;
+		seg = SET_(set_find_segment)(&the_set, end);
+	}
+	return true;
+}
+
 static void over_range(enum operation_code code, const uint64_t *a, struct text *out)
 {
 	range_t r = {a[0], a[1]};
@@ -298,11 +313,20 @@ static void over_range(enum operation_code code, const uint64_t *a, struct text 
 		over.left = a[2] % 8 + 1;
 		SET_(set_visit_range)(&the_set, r, visit, &over);
 		break;
+	case OP_visitfull:
+		over.left = a[2] % 8 + 1;
+		SET_(set_visit_full_range)(&the_set, r, visit, &over);
+		break;
 	default:
 		over.left = a[2] % 8;
 		over.pokes = a[2] & 8;
 		over.value = a[2] >> 4;
-		done(SET_(set_mutate_range)(&the_set, r, visit, &over));
+		if (code == OP_mutate)
+			done(SET_(set_mutate_range)(&the_set, r, visit, &over));
+		else if (comes_to_gap(r, over.left))
+			text_add(out, "-"); /* it would panic with half of it done */
+		else
+			done(SET_(set_mutate_full_range)(&the_set, r, visit, &over));
 		break;
 	}
 }
@@ -459,6 +483,23 @@ static void walk(uint64_t key, uint64_t way, struct text *out)
 	}
 }
 
+/* Of the set as text, the ranges that head its lines. The nodes between are laid out otherwise. */
+static void ranges_of_text(struct text *out)
+{
+	char *text = SET_(set_to_string)(&the_set), *line, *rest;
+
+	done(text ? 0 : -ENOMEM);
+	for (rest = text; (line = strsep(&rest, "\n"));) {
+		char range[64];
+		int length = 0;
+
+		(void)sscanf(line, " - %*d: [%63[^)])%n", range, &length);
+		if (length > 0)
+			text_add(out, "[%s)", range);
+	}
+	memmap_free(text);
+}
+
 static void dump(struct text *out)
 {
 	segment_t seg = SET_(set_first_segment)(&the_set);
@@ -545,7 +586,9 @@ void KIND_(run)(enum operation_code code, const uint64_t *a, struct text *out)
 		break;
 	case OP_apply:
 	case OP_visit:
+	case OP_visitfull:
 	case OP_mutate:
+	case OP_mutatefull:
 		over_range(code, a, out);
 		break;
 	case OP_exim:
@@ -648,6 +691,9 @@ void KIND_(run)(enum operation_code code, const uint64_t *a, struct text *out)
 		break;
 	case OP_ublarge:
 		add_gap(out, UPPER_LARGE(a[0], a[1]));
+		break;
+	case OP_text:
+		ranges_of_text(out);
 		break;
 	case OP_dump:
 		dump(out);
