@@ -194,6 +194,20 @@ static void test_views(void **state)
 	assert_found("miscounts the edges", view_at(0x3000)->nr_ends, 2);
 }
 
+/* A view whose mappings become its own tells the index, which then agrees no longer. */
+static void test_own_mappings(void **state)
+{
+	(void)state;
+	segment_iterator seg = memmap_mapped_set_find_segment(&set.segments, 0x3000);
+	assert_false(set.index->unsettled);
+	assert_int_equal(mappings_own(memmap_mapped_iterator_value_ptr(seg), 0), 0);
+	assert_true(set.index->unsettled);
+	assert_int_equal(memmap_mapping_set_verify(&set), 0);
+	add(&b, 0x90000, 0x3000, 0x1000);
+	assert_false(set.index->unsettled);
+	assert_int_equal(memmap_mapping_set_verify(&set), 0);
+}
+
 /*
  * Segments that went or moved without the index: raw operations on the segments inside, which only
  * the set itself may use.
@@ -317,6 +331,7 @@ int main(void)
 		test(test_pieces),
 		test(test_buckets),
 		test(test_views),
+		test(test_own_mappings),
 		test(test_segments_behind_the_index),
 		test(test_settling_the_end_out_of_memory),
 		test(test_more_than_there_can_be),
