@@ -2,52 +2,20 @@
 /*
  * Names that programs give to their anonymous memory: prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME).
  *
- * A name is a text that never changes, counted by the VMAs that have it. It goes where VMAs go: a
- * split, a move and a fork keep it, and neighbours with different names stay apart. Memory that a
- * name takes is bounded by the number of VMAs, whatever a guest calls them.
+ * A name goes where VMAs go: a split, a move and a fork keep it, and neighbours with different names
+ * stay apart. Memory that names take (see names.c) is bounded by the number of VMAs, whatever a guest
+ * calls them.
  *
  * Naming goes over the VMAs of the range in order, as madvise(2) does: holes are passed over and
  * reported at the end; a VMA of a file ends the call, and what came before stays named. Want of
  * memory alone changes nothing: at most the first and the last VMA are split, and room for those two
  * is made before.
- *
- * Locking: an address space and what was forked from it share names, each under its own lock, so the
- * counts are atomic.
  */
 #include "internal.h"
 
 #include <string.h>
 
 #define NAME_SIZE 80 /* the most that a name takes, with its terminating zero */
-
-struct anon_name *anon_name_create(struct memmap_mm *mm, const char *text)
-{
-	size_t size = strlen(text) + 1;
-	struct anon_name *name =
-		memmap_allocate(mm->allocator, sizeof(*name) + size, _Alignof(struct anon_name));
-	if (!name)
-		return NULL;
-	name->references = 1;
-	memcpy(name->text, text, size);
-	return name;
-}
-
-void anon_name_inc_ref(struct anon_name *name)
-{
-	if (name)
-		(void)__atomic_add_fetch(&name->references, 1, __ATOMIC_RELAXED);
-}
-
-void anon_name_dec_ref(struct memmap_mm *mm, struct anon_name *name)
-{
-	if (name && __atomic_sub_fetch(&name->references, 1, __ATOMIC_ACQ_REL) == 0)
-		memmap_deallocate(mm->allocator, name, sizeof(*name) + strlen(name->text) + 1);
-}
-
-bool anon_name_equal(const struct anon_name *a, const struct anon_name *b)
-{
-	return a == b || (a && b && strcmp(a->text, b->text) == 0);
-}
 
 /* Printable, and none of those that would confuse whoever reads maps. */
 static bool is_name_char(char c)

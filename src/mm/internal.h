@@ -260,7 +260,7 @@ void mm_drop_names(struct memmap_mm *mm, const struct mm_name *older);
 void mm_release_names(struct memmap_mm *mm);
 
 /*
- * ---- Names that programs give to anonymous memory (anon_name.c) ----
+ * ---- Names that programs give to anonymous memory (names.c) ----
  */
 
 /* One such name, never changed, and counted: each VMA that has it holds a reference. */
@@ -626,7 +626,7 @@ uint64_t mm_nr_sharers(const struct memmap_mm *mm, const struct memmap_file *fil
 		       struct memmap_file_range fr, uint64_t *end);
 
 /*
- * ---- Faults (fault.c, copy_on_write.c) ----
+ * ---- Faults: fault.c, which uses copy_on_write.c, and both fault_ask.c ----
  */
 
 /* One touch. */
