@@ -184,7 +184,8 @@ struct memmap_mm_options {
 	/*
 	 * How many bytes a fault may make present around the touched page, as a power of two. 0:
 	 * the default, 64 KiB. One page: just what was touched, as Linux does it for anonymous
-	 * memory.
+	 * memory. Of pages that a fork shares it is what a write may copy at once, when it goes on
+	 * where others have ended.
 	 */
 	uint64_t fault_around;
 	struct memmap_mm_layout layout;
