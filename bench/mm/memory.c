@@ -121,8 +121,8 @@ static struct page_cost page_cost(bool shared, bool at_random)
 	};
 	struct memmap_mm_options options = {.allocator = &allocator};
 	const double tables = page_tables();
-	struct memmap_memory_file *memory;
-	struct memmap_inproc *inproc;
+	struct memmap_memory_file *memory = NULL;
+	struct memmap_inproc *inproc = NULL;
 	struct page_cost cost;
 	struct memmap_mm *mm;
 	int64_t at;
