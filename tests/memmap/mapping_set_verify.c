@@ -257,41 +257,55 @@ static void test_segments_behind_the_index(void **state)
 }
 
 /*
- * Settling cuts what the index has behind the last segment; that may need memory. Half of a
- * mapping's segment is taken out as a view, so that the index keeps all of it, and the set goes on
- * with a copy of the index that has no memory in hand:
+ * Settling cuts what the index has behind the last segment; that may need memory. Here segments are
+ * taken out as views, so that the index keeps their mappings, and the set goes on with a copy of the
+ * index, with little memory in hand, which cutting the first hole uses up:
  *
- *	a           |===========|
- *	segments    |-----|
+ *	page        1   2   3   4   5   6   7
+ *	a           |===================|
+ *	c and d             |===============|
+ *	e                           |===|
+ *	segments    |---|   |---|
  */
 static void test_settling_the_end_out_of_memory(void **state)
 {
 	(void)state;
+	static struct memmap_mapping_space c, d, e;
+	static const uint64_t holes[] = {0x2000, 0x4000, 0x5000, 0x6000};
 	int err = -ENOMEM;
 	size_t nr_failed = 0;
 	for (size_t budget = 0; err; budget++) {
 		memmap_mapping_set_destroy(&set);
 		memmap_mapping_set_init(&set, &memory.allocator);
-		add(&a, 0x11000, 0x1000, 0x2000);
+		add(&a, 0x11000, 0x1000, 0x5000);
+		add(&c, 0x23000, 0x3000, 0x4000);
+		add(&d, 0x33000, 0x3000, 0x4000);
+		add(&e, 0x45000, 0x5000, 0x1000);
 		assert_int_equal(memmap_mapping_set_split_at(&set, 0x2000), 1);
-		struct memmap_mappings_of_range taken;
+		assert_int_equal(memmap_mapping_set_split_at(&set, 0x4000), 1);
+		struct memmap_mappings_of_range taken[4];
 		memory.budget = 0;
-		(void)memmap_mapping_set_take(&set, memmap_mapping_set_find_segment(&set, 0x2000),
-					      &taken);
+		for (size_t i = 0; i < 4; i++)
+			(void)memmap_mapping_set_take(
+				&set, memmap_mapping_set_find_segment(&set, holes[i]), &taken[i]);
 		memory.budget = budget;
 		err = memmap_mapping_set_add_mapping(&set, &b,
 						     (struct memmap_addr_range){0x70000, 0x71000},
 						     0x1000, false, NULL);
 		memory.budget = SIZE_MAX;
-		memmap_mappings_of_range_clear(&taken);
+		for (size_t i = 0; i < 4; i++)
+			memmap_mappings_of_range_clear(&taken[i]);
 		if (err) {
 			assert_int_equal(err, -ENOMEM);
 			nr_failed++;
 		}
-		assert_int_equal(memmap_mapping_set_span(&set), 0x1000);
+		assert_int_equal(memmap_mapping_set_span(&set), 0x2000);
 		assert_int_equal(
 			memmap_mapping_iterator_nr_mappings(memmap_mapping_set_first_segment(&set)),
 			err ? 1 : 2);
+		assert_int_equal(
+			memmap_mapping_iterator_nr_mappings(memmap_mapping_set_last_segment(&set)),
+			3);
 		assert_int_equal(memmap_mapping_set_verify(&set), 0);
 		assert_true(budget < 100);
 	}

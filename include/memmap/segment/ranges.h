@@ -15,8 +15,9 @@ SEGMENT_PRIVATE bool SEGMENT_(value_unsplit)(SEGMENT_RANGE_TYPE r, SEGMENT_KEY a
 	return true;
 #else
 	SEGMENT_VALUE_TYPE merged;
-	if (!SEGMENT_(value_merge)(SEGMENT_(key_range)(r.start, at), value1,
-				   SEGMENT_(key_range)(at, r.end), value2, &merged))
+	const SEGMENT_RANGE_TYPE r1 = SEGMENT_(key_range)(r.start, at);
+	const SEGMENT_RANGE_TYPE r2 = SEGMENT_(key_range)(at, r.end);
+	if (!SEGMENT_(value_merge)(r1, value1, r2, value2, &merged))
 		return false;
 	*out = merged;
 	return true;
