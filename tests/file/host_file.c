@@ -25,23 +25,13 @@
 #include <memmap/host_file.h>
 
 #include "file/failing_host.h"
-#include "file/recording_space.h"
+#include "file/mappable.h"
 #include "memmap/failing_allocator.h"
 #include "panic.h"
 
-#define PAGE MEMMAP_PAGE_SIZE
-
 static struct memmap_host_files *files;
-static struct memmap_mapping_identity *identity;
-static struct memmap_mappable *mappable;
-static struct recording_space space;
 static char path[64];
 static int fd; /* the program's own, read and write */
-
-static struct memmap_mappable_range pages(uint64_t start, uint64_t end)
-{
-	return (struct memmap_mappable_range){start * PAGE, end * PAGE};
-}
 
 /* A file of four pages, page n filled with n + 1. */
 static int setup(void **state)
@@ -72,44 +62,6 @@ static int teardown(void **state)
 	close(fd);
 	unlink(path);
 	return 0;
-}
-
-static void map(uint64_t page, uint64_t end, uint64_t offset)
-{
-	assert_int_equal(
-		memmap_mappable_add_mapping(mappable, NULL, &space.space,
-					    (struct memmap_addr_range){page * PAGE, end * PAGE},
-					    offset * PAGE, true),
-		0);
-}
-
-static void unmap(uint64_t page, uint64_t end, uint64_t offset)
-{
-	assert_int_equal(
-		memmap_mappable_remove_mapping(mappable, NULL, &space.space,
-					       (struct memmap_addr_range){page * PAGE, end * PAGE},
-					       offset * PAGE, true),
-		0);
-}
-
-/* translate(), checked; the one translation in `*t`. */
-static int translate(struct memmap_mappable_range required, struct memmap_mappable_range optional,
-		     memmap_access at, struct memmap_translation *t)
-{
-	struct memmap_translations ts = {0};
-	char why[200] = "";
-	int err = memmap_mappable_translate(mappable, NULL, required, optional, at, &ts);
-	memset(t, 0, sizeof(*t));
-	if (ts.len > 0) {
-		assert_int_equal(memmap_check_translate_result(required, optional, at,
-							       memmap_translations_data(&ts),
-							       ts.len, err, why, sizeof(why)),
-				 0);
-		*t = memmap_translations_data(&ts)[0];
-	}
-	assert_true(ts.len == 1 || err != 0);
-	memmap_translations_release(&ts);
-	return err;
 }
 
 static struct memmap_block block_of(struct memmap_translation t, memmap_access at)
@@ -164,7 +116,7 @@ static void test_opens_share_a_mappable(void **state)
 	memmap_mapping_identity_dec_ref(identity, NULL);
 	memmap_mapping_identity_dec_ref(identity, NULL);
 	struct memmap_translation t;
-	assert_int_equal(translate(pages(1, 2), pages(1, 2), MEMMAP_READ, &t), 0);
+	assert_int_equal(translate_first(pages(1, 2), pages(1, 2), MEMMAP_READ, &t), 0);
 	assert_int_equal(*(unsigned char *)block_of(t, MEMMAP_READ).addr, 2);
 	assert_panics("released while 2 are open", memmap_host_files_release(files));
 	memmap_mapping_identity_dec_ref(another, NULL);
@@ -236,20 +188,20 @@ static void test_end(void **state)
 {
 	(void)state;
 	struct memmap_translation t;
-	assert_int_equal(translate(pages(1, 2), pages(0, 9), MEMMAP_READ, &t), 0);
+	assert_int_equal(translate_first(pages(1, 2), pages(0, 9), MEMMAP_READ, &t), 0);
 	assert_int_equal(t.source.start, 0);
 	assert_int_equal(t.source.end, 4 * PAGE);
 	assert_int_equal(t.offset, 0);
-	int err = translate(pages(3, 6), pages(2, 9), MEMMAP_READ, &t);
+	int err = translate_first(pages(3, 6), pages(2, 9), MEMMAP_READ, &t);
 	assert_true(memmap_is_bus_error(err));
 	assert_int_equal(t.source.end, 4 * PAGE);
-	err = translate(pages(4, 5), pages(0, 9), MEMMAP_READ, &t);
+	err = translate_first(pages(4, 5), pages(0, 9), MEMMAP_READ, &t);
 	assert_true(memmap_is_bus_error(err));
 	assert_int_equal(memmap_bus_error_unwrap(err), -EFAULT);
 	assert_null(t.file);
 	/* Somebody writes past the end. */
 	assert_int_equal(pwrite(fd, "x", 1, 6 * (off_t)PAGE), 1);
-	assert_int_equal(translate(pages(4, 7), pages(4, 9), MEMMAP_READ, &t), 0);
+	assert_int_equal(translate_first(pages(4, 7), pages(4, 9), MEMMAP_READ, &t), 0);
 	assert_int_equal(t.source.end, 7 * PAGE);
 	assert_int_equal(((char *)block_of(t, MEMMAP_READ).addr)[2 * PAGE], 'x');
 }
@@ -263,13 +215,13 @@ static void test_permissions(void **state)
 	memmap_mapping_identity_dec_ref(identity, NULL);
 	int as_wo = open(path, O_WRONLY | O_CLOEXEC), as_ro = open(path, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(memmap_host_file_open(files, as_wo, NULL, &wo, &mappable), 0);
-	assert_int_equal(translate(pages(0, 1), pages(0, 1), MEMMAP_READ, &t), -EACCES);
+	assert_int_equal(translate_first(pages(0, 1), pages(0, 1), MEMMAP_READ, &t), -EACCES);
 	unsigned char vec[2] = {9, 9};
 	assert_int_equal(memmap_mappable_resident(mappable, NULL, pages(0, 2), vec), 0);
 	assert_int_equal(vec[0] + vec[1], 0);
 	assert_int_equal(memmap_host_file_open(files, as_ro, NULL, &ro, &mappable), 0);
-	assert_int_equal(translate(pages(0, 1), pages(0, 1), MEMMAP_WRITE, &t), -EACCES);
-	assert_int_equal(translate(pages(0, 1), pages(0, 1), MEMMAP_READ, &before), 0);
+	assert_int_equal(translate_first(pages(0, 1), pages(0, 1), MEMMAP_WRITE, &t), -EACCES);
+	assert_int_equal(translate_first(pages(0, 1), pages(0, 1), MEMMAP_READ, &before), 0);
 	assert_false(before.perms & MEMMAP_WRITE);
 	struct memmap_block_seq seq;
 	assert_int_equal(memmap_file_map_internal(before.file,
@@ -277,7 +229,7 @@ static void test_permissions(void **state)
 						  MEMMAP_WRITE, &seq),
 			 -EACCES);
 	assert_int_equal(memmap_host_file_open(files, fd, NULL, &rw, &mappable), 0);
-	assert_int_equal(translate(pages(0, 1), pages(0, 1), MEMMAP_WRITE, &t), 0);
+	assert_int_equal(translate_first(pages(0, 1), pages(0, 1), MEMMAP_WRITE, &t), 0);
 	assert_true(fcntl(memmap_file_fd(t.file), F_GETFL) & O_RDWR);
 	/* Both lead to the same bytes. */
 	*(volatile char *)block_of(t, MEMMAP_WRITE).addr = 'w';
@@ -307,7 +259,7 @@ static void test_sealed(void **state)
 	assert_true(info.seal_write && info.writable && info.readable);
 	assert_int_equal(info.size, 4);
 	mappable = m;
-	assert_int_equal(translate(pages(0, 1), pages(0, 1), MEMMAP_READ, &t), 0);
+	assert_int_equal(translate_first(pages(0, 1), pages(0, 1), MEMMAP_READ, &t), 0);
 	assert_memory_equal(block_of(t, MEMMAP_READ).addr, "text", 4);
 	mappable = before;
 	memmap_mapping_identity_dec_ref(id, NULL);
@@ -325,7 +277,7 @@ static void test_truncate(void **state)
 	struct memmap_translation t;
 	struct stat st;
 	map(100, 110, 0);
-	assert_int_equal(translate(pages(0, 1), pages(0, 4), MEMMAP_READ, &t), 0);
+	assert_int_equal(translate_first(pages(0, 1), pages(0, 4), MEMMAP_READ, &t), 0);
 	struct memmap_block block = block_of(t, MEMMAP_READ);
 	assert_int_equal(memmap_host_file_truncate(identity, 2 * PAGE + 7), 0);
 	assert_said(&space, "[0x67000, 0x6e000)private ");
@@ -341,7 +293,7 @@ static void test_truncate(void **state)
 	/* Growing tells nobody. */
 	assert_int_equal(memmap_host_file_truncate(identity, 8 * PAGE), 0);
 	assert_said(&space, "");
-	assert_int_equal(translate(pages(7, 8), pages(7, 8), MEMMAP_READ, &t), 0);
+	assert_int_equal(translate_first(pages(7, 8), pages(7, 8), MEMMAP_READ, &t), 0);
 	/* Somebody else cuts it. */
 	assert_int_equal(ftruncate(fd, PAGE), 0);
 	assert_int_equal(memmap_host_file_refresh(identity), 0);
@@ -360,7 +312,7 @@ static void test_punch_hole(void **state)
 	if (err != -EOPNOTSUPP) { /* not every file system can */
 		assert_int_equal(err, 0);
 		assert_said(&space, "[0x65000, 0x67000) ");
-		assert_int_equal(translate(pages(0, 4), pages(0, 4), MEMMAP_READ, &t), 0);
+		assert_int_equal(translate_first(pages(0, 4), pages(0, 4), MEMMAP_READ, &t), 0);
 		const unsigned char *bytes = block_of(t, MEMMAP_READ).addr;
 		assert_int_equal(bytes[PAGE - 1], 1);
 		assert_int_equal(bytes[PAGE], 0);
@@ -380,7 +332,7 @@ static void test_msync(void **state)
 {
 	(void)state;
 	struct memmap_translation t;
-	assert_int_equal(translate(pages(0, 1), pages(0, 4), MEMMAP_WRITE, &t), 0);
+	assert_int_equal(translate_first(pages(0, 1), pages(0, 4), MEMMAP_WRITE, &t), 0);
 	memset(block_of(t, MEMMAP_WRITE).addr, 9, 4 * PAGE);
 	assert_int_equal(memmap_mapping_identity_msync(identity, NULL, pages(0, 4)), 0);
 	/* It is the range that is written, or, when it cannot be mapped, everything. */
@@ -434,7 +386,7 @@ static void test_page_references(void **state)
 {
 	(void)state;
 	struct memmap_translation t;
-	assert_int_equal(translate(pages(0, 2), pages(0, 2), MEMMAP_READ, &t), 0);
+	assert_int_equal(translate_first(pages(0, 2), pages(0, 2), MEMMAP_READ, &t), 0);
 	const struct memmap_file_range fr = memmap_translation_file_range(t);
 	memmap_file_inc_ref(t.file, fr, 0);
 	if (MEMMAP_CHECK >= 2) {
@@ -475,7 +427,7 @@ static int all_of_it(struct failing_allocator *failing, bool host, size_t n)
 	err = memmap_mappable_add_mapping(m, NULL, &space.space, ar, 0, true);
 	mapped = !err;
 	if (!err)
-		err = translate(pages(0, 1), pages(0, 4), MEMMAP_WRITE, &t);
+		err = translate_first(pages(0, 1), pages(0, 4), MEMMAP_WRITE, &t);
 	if (!err)
 		err = memmap_file_map_internal(t.file, memmap_translation_file_range(t),
 					       MEMMAP_WRITE, &seq);

@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include <memmap/memory_file.h>
 
 #include "file/failing_host.h"
+#include "file/model.h"
 #include "memmap/failing_allocator.h"
 
 #define PAGE     MEMMAP_PAGE_SIZE
@@ -26,22 +26,6 @@
 #define SPAN     40000 /* pages of the file that are looked at */
 #define NR_CGS   3
 #define STEPS    4000
-
-static uint64_t seed, random_state;
-static int step;
-
-static uint64_t next_random(void)
-{
-	uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
-static uint64_t below(uint64_t n)
-{
-	return next_random() % n;
-}
 
 struct model_page {
 	uint32_t nr_refs, mem_cg_id;
@@ -53,19 +37,6 @@ static struct model_page pages[SPAN];
 static uint64_t limit, cg_limits[NR_CGS];
 static struct memmap_memory_file *mf;
 static struct failing_allocator failing;
-
-static void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-
-static void fail(const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	fprintf(stderr, "seed %" PRIu64 " step %d: ", seed, step);
-	vfprintf(stderr, format, args);
-	fprintf(stderr, "\n");
-	va_end(args);
-	exit(1);
-}
 
 static uint64_t *bytes_of(uint64_t page)
 {

@@ -20,11 +20,10 @@
 #include <memmap/pager.h>
 
 #include "file/failing_host.h"
-#include "file/recording_space.h"
+#include "file/mappable.h"
 #include "memmap/failing_allocator.h"
 #include "panic.h"
 
-#define PAGE     MEMMAP_PAGE_SIZE
 #define NR_PAGES 64
 
 /* ---- Where the bytes are kept ---- */
@@ -120,9 +119,6 @@ static const struct memmap_pager_ops all_ops = {
 };
 
 static struct memmap_memory_file *mf;
-static struct memmap_mapping_identity *identity;
-static struct memmap_mappable *mappable;
-static struct recording_space space;
 
 static int make(const struct memmap_pager_ops *ops, struct memmap_pager_options options)
 {
@@ -153,30 +149,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct memmap_mappable_range pages(uint64_t start, uint64_t end)
-{
-	return (struct memmap_mappable_range){start * PAGE, end * PAGE};
-}
-
-static int translate(struct memmap_mappable_range required, struct memmap_mappable_range optional,
-		     memmap_access at, struct memmap_translation *t)
-{
-	struct memmap_translations ts = {0};
-	char why[200] = "";
-	int err = memmap_mappable_translate(mappable, NULL, required, optional, at, &ts);
-	memset(t, 0, sizeof(*t));
-	if (ts.len > 0) {
-		assert_int_equal(memmap_check_translate_result(required, optional, at,
-							       memmap_translations_data(&ts),
-							       ts.len, err, why, sizeof(why)),
-				 0);
-		*t = memmap_translations_data(&ts)[0];
-	}
-	assert_true(ts.len > 0 || err != 0);
-	memmap_translations_release(&ts);
-	return err;
-}
-
 static unsigned char *bytes_of(struct memmap_translation t)
 {
 	struct memmap_block_seq seq;
@@ -189,7 +161,7 @@ static unsigned char *bytes_of(struct memmap_translation t)
 static unsigned char *touch(uint64_t page, memmap_access at)
 {
 	struct memmap_translation t;
-	assert_int_equal(translate(pages(page, page + 1), pages(page, page + 1), at, &t), 0);
+	assert_int_equal(translate_first(pages(page, page + 1), pages(page, page + 1), at, &t), 0);
 	return bytes_of(t);
 }
 
@@ -207,7 +179,7 @@ static void test_reading(void **state)
 {
 	(void)state;
 	struct memmap_translation t;
-	assert_int_equal(translate(pages(3, 4), pages(2, 6), MEMMAP_READ, &t), 0);
+	assert_int_equal(translate_first(pages(3, 4), pages(2, 6), MEMMAP_READ, &t), 0);
 	assert_log("r2+4 ");
 	assert_int_equal(t.source.start, 2 * PAGE);
 	assert_int_equal(t.source.end, 6 * PAGE);
@@ -220,9 +192,9 @@ static void test_reading(void **state)
 	const unsigned char *last = touch(15, MEMMAP_READ);
 	assert_int_equal(last[PAGE - 101], 16);
 	assert_int_equal(last[PAGE - 100], 0);
-	assert_int_equal(translate(pages(16, 17), pages(0, 20), MEMMAP_READ, &t),
+	assert_int_equal(translate_first(pages(16, 17), pages(0, 20), MEMMAP_READ, &t),
 			 memmap_bus_error(-EFAULT));
-	assert_int_equal(translate(pages(14, 18), pages(0, 20), MEMMAP_READ, &t),
+	assert_int_equal(translate_first(pages(14, 18), pages(0, 20), MEMMAP_READ, &t),
 			 memmap_bus_error(-EFAULT));
 	assert_int_equal(t.source.start, 6 * PAGE); /* up to the page that was there already */
 	assert_int_equal(t.source.end, 15 * PAGE);
@@ -234,7 +206,7 @@ static void test_read_errors(void **state)
 	(void)state;
 	struct memmap_translation t;
 	read_error = -EHOSTDOWN;
-	assert_int_equal(translate(pages(3, 4), pages(0, 9), MEMMAP_READ, &t),
+	assert_int_equal(translate_first(pages(3, 4), pages(0, 9), MEMMAP_READ, &t),
 			 memmap_bus_error(-EHOSTDOWN));
 	/* First all of it, then what is needed alone. */
 	assert_log("r0+9 r3+1 ");
@@ -256,7 +228,7 @@ static void test_read_error_after_others_went(void **state)
 	touch(3, MEMMAP_READ);
 	read_error = -EHOSTDOWN;
 	while_reading = take_all_away;
-	assert_int_equal(translate(pages(3, 5), pages(3, 5), MEMMAP_READ, &t),
+	assert_int_equal(translate_first(pages(3, 5), pages(3, 5), MEMMAP_READ, &t),
 			 memmap_bus_error(-EHOSTDOWN));
 	while_reading = NULL;
 	assert_null(t.file);
@@ -265,7 +237,7 @@ static void test_read_error_after_others_went(void **state)
 	read_error = 0;
 	touch(3, MEMMAP_READ);
 	read_error = -EHOSTDOWN;
-	assert_int_equal(translate(pages(3, 5), pages(3, 5), MEMMAP_READ, &t),
+	assert_int_equal(translate_first(pages(3, 5), pages(3, 5), MEMMAP_READ, &t),
 			 memmap_bus_error(-EHOSTDOWN));
 	assert_int_equal(t.source.end, 4 * PAGE);
 }
@@ -278,7 +250,7 @@ static void test_dirty(void **state)
 	touch(2, MEMMAP_READ);
 	assert_stats(2, 1);
 	/* A reader of a dirty page may write; the clean one beside it is another translation. */
-	assert_int_equal(translate(pages(1, 2), pages(1, 3), MEMMAP_READ, &t), 0);
+	assert_int_equal(translate_first(pages(1, 2), pages(1, 3), MEMMAP_READ, &t), 0);
 	assert_true(t.perms & MEMMAP_WRITE);
 	assert_int_equal(t.source.end, 2 * PAGE);
 	log_text[0] = '\0';
@@ -332,7 +304,7 @@ static void test_read_only(void **state)
 								  .name = "archive",
 								  .device = 3}),
 			 0);
-	assert_int_equal(translate(pages(0, 1), pages(0, 1), MEMMAP_WRITE, &t), -EACCES);
+	assert_int_equal(translate_first(pages(0, 1), pages(0, 1), MEMMAP_WRITE, &t), -EACCES);
 	touch(0, MEMMAP_READ);
 	assert_int_equal(memmap_pager_truncate(mappable, 0), -EOPNOTSUPP);
 	assert_int_equal(memmap_mapping_identity_punch_hole(identity, NULL, pages(0, 1)),
@@ -377,7 +349,7 @@ static void test_limit(void **state)
 	struct memmap_translation t;
 	write_error = -EIO;
 	assert_int_equal(memmap_pager_shrink(mappable, PAGE), -EIO);
-	assert_int_equal(translate(pages(3, 4), pages(3, 4), MEMMAP_READ, &t), -ENOMEM);
+	assert_int_equal(translate_first(pages(3, 4), pages(3, 4), MEMMAP_READ, &t), -ENOMEM);
 	write_error = 0;
 	touch(3, MEMMAP_READ);
 }
@@ -437,8 +409,8 @@ static void *touch_gated(void *arg)
 {
 	struct memmap_translation t;
 	const uint64_t page = (uintptr_t)arg;
-	return (void *)(intptr_t)(translate(pages(page, page + 1), pages(page, page + 1),
-					    MEMMAP_READ, &t) != 0);
+	return (void *)(intptr_t)(translate_first(pages(page, page + 1), pages(page, page + 1),
+						  MEMMAP_READ, &t) != 0);
 }
 
 /* While one page is being read, others are served; whoever wants the same one waits for it. */

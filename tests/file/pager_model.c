@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include <memmap/error.h>
 #include <memmap/pager.h>
 
+#include "file/model.h"
 #include "memmap/failing_allocator.h"
 
 #define PAGE     MEMMAP_PAGE_SIZE
@@ -25,35 +25,6 @@
 #define NR_BYTES (NR_PAGES * PAGE)
 #define BASE     UINT64_C(0x10000000)
 #define STEPS    6000
-
-static uint64_t seed, random_state;
-static int step;
-
-static uint64_t next_random(void)
-{
-	uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
-static uint64_t below(uint64_t n)
-{
-	return next_random() % n;
-}
-
-static void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-
-static void fail(const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	fprintf(stderr, "seed %" PRIu64 " step %d: ", seed, step);
-	vfprintf(stderr, format, args);
-	fprintf(stderr, "\n");
-	va_end(args);
-	exit(1);
-}
 
 /* ---- Where the bytes are kept ---- */
 

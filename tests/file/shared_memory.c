@@ -18,22 +18,13 @@
 #include <memmap/shared_memory.h>
 
 #include "file/failing_host.h"
-#include "file/recording_space.h"
+#include "file/mappable.h"
 #include "memmap/failing_allocator.h"
 #include "panic.h"
 
-#define PAGE MEMMAP_PAGE_SIZE
-#define CG   4
+#define CG 4
 
 static struct memmap_memory_file *mf;
-static struct memmap_mapping_identity *identity;
-static struct memmap_mappable *mappable;
-static struct recording_space space;
-
-static struct memmap_mappable_range pages(uint64_t start, uint64_t end)
-{
-	return (struct memmap_mappable_range){start * PAGE, end * PAGE};
-}
 
 static int make(uint64_t size)
 {
@@ -68,36 +59,12 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void map(uint64_t page, uint64_t end, uint64_t offset)
-{
-	assert_int_equal(
-		memmap_mappable_add_mapping(mappable, NULL, &space.space,
-					    (struct memmap_addr_range){page * PAGE, end * PAGE},
-					    offset * PAGE, true),
-		0);
-}
-
-static void unmap(uint64_t page, uint64_t end, uint64_t offset)
-{
-	assert_int_equal(
-		memmap_mappable_remove_mapping(mappable, NULL, &space.space,
-					       (struct memmap_addr_range){page * PAGE, end * PAGE},
-					       offset * PAGE, true),
-		0);
-}
-
 /* translate(), checked; how much was translated in `*source`. */
 static int translate(struct memmap_mappable_range required, struct memmap_mappable_range optional,
 		     struct memmap_mappable_range *source, unsigned char **bytes)
 {
-	struct memmap_translations ts = {0};
-	char why[200] = "";
-	int err = memmap_mappable_translate(mappable, NULL, required, optional, MEMMAP_WRITE, &ts);
-	if (ts.len > 0 || !err)
-		assert_int_equal(memmap_check_translate_result(required, optional, MEMMAP_WRITE,
-							       memmap_translations_data(&ts),
-							       ts.len, err, why, sizeof(why)),
-				 0);
+	struct memmap_translations ts;
+	const int err = translate_all(required, optional, MEMMAP_WRITE, &ts);
 	*source = pages(0, 0);
 	if (ts.len > 0) {
 		const struct memmap_translation *t = memmap_translations_data(&ts);
