@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes as JSON strings. See json_text.h.
+ * JSON that is whole, and bytes as its strings. See json_text.h.
  */
 #include "common/json_text.h"
 
@@ -8,6 +8,27 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* jansson's functions take no context, so neither can this. */
+static bool incomplete;
+
+static void *allocate(size_t size)
+{
+	void *memory = malloc(size);
+	incomplete |= !memory;
+	return memory;
+}
+
+void json_begin(void)
+{
+	json_set_alloc_funcs(allocate, free);
+	incomplete = false;
+}
+
+bool json_is_incomplete(void)
+{
+	return incomplete;
+}
 
 /* The length of the UTF-8 sequence at `s`; 0: there is none. */
 static size_t sequence_length(const unsigned char *s)
@@ -29,13 +50,15 @@ static size_t sequence_length(const unsigned char *s)
 
 json_t *json_text(const char *bytes)
 {
-	static const char replacement[] = "\xef\xbf\xbd";
-	json_t *string = json_string(bytes);
+	static const char replacement[3] = {'\xef', '\xbf', '\xbd'};
+	json_t *string = bytes ? json_string(bytes) : NULL;
 	if (string)
 		return string;
-	char *fixed = malloc(3 * strlen(bytes) + 1), *out = fixed;
-	if (!fixed)
+	char *fixed = bytes ? allocate(3 * strlen(bytes) + 1) : NULL, *out = fixed;
+	if (!fixed) {
+		incomplete = true;
 		return NULL;
+	}
 	for (const unsigned char *s = (const unsigned char *)bytes; *s;) {
 		size_t n = sequence_length(s);
 		json_t *one = n > 0 ? json_stringn((const char *)s, n) : NULL;
@@ -70,8 +93,10 @@ json_t *json_address(uint64_t address)
 
 int json_write(json_t *value, FILE *out)
 {
-	if (!value)
+	if (!value || incomplete) {
+		json_decref(value);
 		return -ENOMEM;
+	}
 	errno = 0;
 	int err = json_dumpf(value, out, JSON_INDENT(2)) ? -(errno ? errno : EIO) : 0;
 	if (!err && (fputc('\n', out) == EOF || fflush(out)))

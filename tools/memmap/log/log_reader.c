@@ -49,6 +49,12 @@ static enum log_result refuse(struct log_reader *reader, const char *format, ...
 	return LOG_BAD;
 }
 
+static enum log_result no_memory(struct log_reader *reader)
+{
+	reader->wanted_memory = true;
+	return refuse(reader, "out of memory");
+}
+
 static enum log_result cut_off(struct log_reader *reader)
 {
 	(void)refuse(reader,
@@ -68,7 +74,7 @@ static enum log_result read_line(struct log_reader *reader)
 	while (c != '\n' && (c = getc_unlocked(reader->in)) != EOF) {
 		if (!array_reserve(NULL, (void **)&reader->line, &reader->capacity, reader->length,
 				   1, 1))
-			return refuse(reader, "out of memory");
+			return no_memory(reader);
 		reader->line[reader->length++] = (char)c;
 		/* What has no lines (/dev/zero) is not read for ever. */
 		if (reader->length > MAX_LINE) {
@@ -269,8 +275,11 @@ static enum log_result parse_head(struct log_reader *reader, struct log_record *
 	record->kind = (enum log_kind)kind;
 	record->line_number = reader->line_number;
 	const char *rest = line + length + (line[length] == ' ');
+	errno = 0;
 	const bool good = kind == LOG_COMMAND ? take_command(rest, record)
 					      : take_fields(rest, record, offsets);
+	if (!good && errno == ENOMEM)
+		return no_memory(reader);
 	if (!good)
 		return refuse(reader, "this '%s' record is damaged", kinds[kind].word);
 	return LOG_GOOD;
@@ -296,12 +305,12 @@ static enum log_result parse_change(struct log_reader *reader, struct log_record
 		}
 		change.range = line.range;
 		if (!ARRAY_RESERVE(NULL, &record->text, line.text_length + 1))
-			return refuse(reader, "out of memory");
+			return no_memory(reader);
 		memcpy(record->text.items + record->text.length, line.text, line.text_length + 1);
 		record->text.length += line.text_length + 1;
 	}
 	if (!ARRAY_RESERVE(NULL, &record->changes, 1))
-		return refuse(reader, "out of memory");
+		return no_memory(reader);
 	record->changes.items[record->changes.length++] = change;
 	return LOG_GOOD;
 }
@@ -397,6 +406,8 @@ int log_reader_open(struct log_reader *reader, const char *path)
 	}
 	if (result == LOG_GOOD && strncmp(reader->line, magic, strlen(magic)) == 0)
 		error_line("%s:1: this log is of a later version of memmap; use that one", path);
+	else if (reader->wanted_memory)
+		error_line("out of memory");
 	else if (result == LOG_BAD && ferror(reader->in))
 		error_line("'%s' cannot be read: %s", path, strerror(errno));
 	else

@@ -71,7 +71,7 @@ struct log_reader {
 	const char *path;
 	char *line; /* read ahead; NULL: nothing is */
 	size_t capacity, length;
-	bool has_line, over;
+	bool has_line, over, wanted_memory;
 	size_t line_number; /* of that line */
 	char error[256];
 };

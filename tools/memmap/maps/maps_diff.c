@@ -290,6 +290,7 @@ static uint64_t append_vmas(const struct diff *diff, json_t *list)
 static int print_json(struct diff *diff, FILE *out, uint64_t *nr_changes)
 {
 	const struct maps_group *a = &diff->groups_a.total, *b = &diff->groups_b.total;
+	json_begin();
 	json_t *object = json_object(), *list = json_array();
 	if (diff->options->by == MAPS_BY_VMA)
 		*nr_changes = append_vmas(diff, list);

@@ -53,6 +53,7 @@ int maps_print_json(struct capture *capture, const struct maps_options *options,
 	int err = maps_groups_make(&groups, capture, options);
 	if (err)
 		return err;
+	json_begin();
 	json_t *object = json_object(), *list = json_array();
 	json_object_set_new(object, "source", json_text(capture->source));
 	json_object_set_new(object, "program",

@@ -320,9 +320,12 @@ int plot_write_html(const struct history *h, FILE *out, const struct plot_option
 	const char *at = strstr(plot_page, marker);
 	if (options->axis > PLOT_AXIS_CALLS || !at)
 		return -EINVAL;
+	json_begin();
 	json_t *data = data_of(h, options, &err);
-	if (!data)
+	if (!data || json_is_incomplete()) {
+		json_decref(data);
 		return err ? err : -ENOMEM;
+	}
 	errno = 0;
 	fwrite(plot_page, 1, (size_t)(at - plot_page), out);
 	if (json_dump_callback(data, put_escaped, out, JSON_COMPACT | JSON_REAL_PRECISION(9)))

@@ -166,29 +166,40 @@ static enum log_result apply(struct replay *replay, struct space *space)
  * ---- Records ----
  */
 
+static enum log_result command_record(struct replay *replay)
+{
+	const char *command = replay->record.command;
+	const uint32_t name = text_pool_intern(&replay->names, command, strlen(command));
+	if (name == TEXT_POOL_FULL)
+		return of_errno(replay, -ENOMEM);
+	replay->command = name;
+	return LOG_GOOD;
+}
+
+/* A process without an address space of its own begins, for the plot. */
+static enum log_result begin_history(struct replay *replay, pid_t pid, pid_t parent)
+{
+	if (!replay->history)
+		return LOG_GOOD;
+	return of_errno(replay,
+			history_process(replay->history, pid, parent, replay->record.time, NULL));
+}
+
 static enum log_result process_record(struct replay *replay)
 {
 	const struct log_record *record = &replay->record;
 	if (!add_process(replay, record->pid, record->other))
 		return LOG_BAD;
-	if (replay->history)
-		(void)history_process(replay->history, record->pid, record->other, record->time,
-				      NULL);
-	return LOG_GOOD;
+	return begin_history(replay, record->pid, record->other);
 }
 
 static enum log_result exec_record(struct replay *replay)
 {
 	const struct log_record *record = &replay->record;
-	struct replay_process *process;
-	if (record->kind == LOG_ATTACH && !replay_find(replay, record->pid)) {
-		process = add_process(replay, record->pid, 0);
-		if (process && replay->history)
-			(void)history_process(replay->history, record->pid, 0, record->time, NULL);
-	} else {
-		process = find_alive(replay);
-	}
-	if (!process)
+	const bool is_new = record->kind == LOG_ATTACH && !replay_find(replay, record->pid);
+	struct replay_process *process =
+		is_new ? add_process(replay, record->pid, 0) : find_alive(replay);
+	if (!process || (is_new && begin_history(replay, record->pid, 0) != LOG_GOOD))
 		return LOG_BAD;
 	const uint32_t command =
 		text_pool_intern(&replay->names, record->command, strlen(record->command));
@@ -202,9 +213,11 @@ static enum log_result exec_record(struct replay *replay)
 	if (result == LOG_GOOD)
 		result = apply(replay, process->space);
 	if (result == LOG_GOOD && replay->history) {
-		(void)history_exec(replay->history, record->pid, record->time, record->command,
-				   record->program);
-		replay_history_space(replay, process->space);
+		int err = history_exec(replay->history, record->pid, record->time, record->command,
+				       record->program);
+		if (!err)
+			err = replay_history_space(replay, process->space);
+		result = of_errno(replay, err);
 	}
 	return result;
 }
@@ -228,17 +241,16 @@ static enum log_result fork_record(struct replay *replay)
 		from->nr_references++;
 		child->space = from;
 		child->shares = record->pid;
-		if (replay->history)
-			(void)history_process(replay->history, record->other, record->pid,
-					      record->time, NULL);
-		return LOG_GOOD;
+		return begin_history(replay, record->other, record->pid);
 	}
 	result = new_space(replay, child, from);
 	if (result == LOG_GOOD)
 		result = apply(replay, child->space);
 	if (result == LOG_GOOD && replay->history) {
-		(void)history_fork(replay->history, record->pid, record->other, record->time);
-		replay_history_space(replay, child->space);
+		int err = history_fork(replay->history, record->pid, record->other, record->time);
+		if (!err)
+			err = replay_history_space(replay, child->space);
+		result = of_errno(replay, err);
 	}
 	return result;
 }
@@ -274,10 +286,10 @@ static enum log_result change_record(struct replay *replay)
 		    replay->nr_calls % CALLS_BETWEEN_WHOLE_CHECKS == 0)
 			result = of_errno(replay, replay_check_whole(replay, process->space));
 	}
-	if (replay->history && process->space)
-		replay_history_changes(replay, process->space,
-				       record->kind == LOG_CALL ? name_of_call(record->call)
-								: NULL);
+	if (result == LOG_GOOD && replay->history && process->space) {
+		const char *call = record->kind == LOG_CALL ? name_of_call(record->call) : NULL;
+		result = of_errno(replay, replay_history_changes(replay, process->space, call));
+	}
 	return result;
 }
 
@@ -327,9 +339,7 @@ static enum log_result take(struct replay *replay)
 	replay->time = record->time > replay->time ? record->time : replay->time;
 	switch (record->kind) {
 	case LOG_COMMAND:
-		replay->command =
-			text_pool_intern(&replay->names, record->command, strlen(record->command));
-		return of_errno(replay, replay->command == TEXT_POOL_FULL ? -ENOMEM : 0);
+		return command_record(replay);
 	case LOG_PROCESS:
 		return process_record(replay);
 	case LOG_EXEC:

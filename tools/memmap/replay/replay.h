@@ -81,13 +81,13 @@ enum log_result replay_run(struct replay *replay, const struct replay_moment *un
 /** The latest process with this number; NULL: there is none. */
 struct replay_process *replay_find(struct replay *replay, pid_t pid);
 
-/* ---- replay_history.c ---- */
+/* ---- replay_history.c: 0 or -ENOMEM ---- */
 
 /** Record what the record at hand has changed in `space`. */
-void replay_history_changes(struct replay *replay, const struct space *space, const char *call);
+int replay_history_changes(struct replay *replay, const struct space *space, const char *call);
 
 /** Record the whole of a new space. */
-void replay_history_space(struct replay *replay, const struct space *space);
+int replay_history_space(struct replay *replay, const struct space *space);
 
 /* ---- replay_check.c: 0 or a negative errno, which is of memory alone ---- */
 

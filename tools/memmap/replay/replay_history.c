@@ -66,26 +66,28 @@ static void name(const void *context, const struct history_vma *vma, char *buf, 
 	buf[size - 1] = '\0';
 }
 
-static void record(struct replay *replay, const struct space *space, const char *call,
-		   struct memmap_addr_range touched)
+static int record(struct replay *replay, const struct space *space, const char *call,
+		  struct memmap_addr_range touched)
 {
 	const struct context context = {space->image, &replay->names};
 	const struct history_source source = {.context = &context, .find = find, .name = name};
-	(void)history_record_source(replay->history, space->recorder, replay->record.time, call,
-				    &source, touched);
+	return history_record_source(replay->history, space->recorder, replay->record.time, call,
+				     &source, touched);
 }
 
-void replay_history_changes(struct replay *replay, const struct space *space, const char *call)
+int replay_history_changes(struct replay *replay, const struct space *space, const char *call)
 {
 	const struct log_record *r = &replay->record;
 	/* A call that has changed nothing counts as well. */
 	if (call && r->changes.length == 0)
-		record(replay, space, call, (struct memmap_addr_range){0, MEMMAP_PAGE_SIZE});
-	for (size_t i = 0; i < r->changes.length; i++)
-		record(replay, space, i == 0 ? call : NULL, r->changes.items[i].range);
+		return record(replay, space, call, (struct memmap_addr_range){0, MEMMAP_PAGE_SIZE});
+	int err = 0;
+	for (size_t i = 0; i < r->changes.length && !err; i++)
+		err = record(replay, space, i == 0 ? call : NULL, r->changes.items[i].range);
+	return err;
 }
 
-void replay_history_space(struct replay *replay, const struct space *space)
+int replay_history_space(struct replay *replay, const struct space *space)
 {
-	record(replay, space, NULL, HISTORY_EVERYWHERE);
+	return record(replay, space, NULL, HISTORY_EVERYWHERE);
 }
