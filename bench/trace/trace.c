@@ -68,8 +68,8 @@ static const struct workload workloads[] = {
 	 {"/usr/bin/python3", "-c", "import json, decimal, asyncio"}},
 	{"gcc",
 	 "gcc -O2 -c on a file of 800 lines",
-	 {"gcc", "-O2", "-std=gnu17", "-D_GNU_SOURCE", "-I", MEMMAP_INCLUDE_DIR, "-c",
-	  MEMMAP_SAMPLE_SOURCE, "-o", "/dev/null"}},
+	 {"gcc", "-O2", "-std=gnu17", "-D_GNU_SOURCE", "-I", MEMMAP_INCLUDE_DIR, "-I",
+	  MEMMAP_TOOL_DIR, "-c", MEMMAP_SAMPLE_SOURCE, "-o", "/dev/null"}},
 	{"sqlite3",
 	 "sqlite3, 100,000 rows, an index, a query",
 	 {"sqlite3", ":memory:", FILL_A_TABLE("100000")}},
@@ -83,7 +83,7 @@ static const struct workload workloads[] = {
 	 "four times gcc -O2 -c, two at a time",
 	 {"sh", "-c",
 	  "seq 4 | xargs -P 2 -I % gcc -O2 -std=gnu17 -D_GNU_SOURCE -I " MEMMAP_INCLUDE_DIR
-	  " -c " MEMMAP_SAMPLE_SOURCE " -o /dev/null"}},
+	  " -I " MEMMAP_TOOL_DIR " -c " MEMMAP_SAMPLE_SOURCE " -o /dev/null"}},
 };
 #define NR_WORKLOADS (sizeof(workloads) / sizeof(workloads[0]))
 

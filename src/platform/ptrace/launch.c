@@ -3,8 +3,8 @@
  * Starting a program under trace.
  *
  *   parent                          child
- *   fork ─────────────────────────▶ wait for the parent's word
- *   seize it, set options
+ *   fork ─────────────────────────▶ make the filter
+ *   seize it, set options           wait for the parent's word
  *   say go ───────────────────────▶ install the filter
  *                                   exec the program, or write what failed and exit
  *
@@ -42,15 +42,22 @@ static ssize_t write_again(int fd, const void *buf, size_t size)
 	return n;
 }
 
-/* The child's life up to its exec. */
-static _Noreturn void become(char *const argv[], const struct sock_fprog *filter, int go_fd,
-			     int failure_fd)
+/*
+ * The child's life up to its exec. It makes the filter, since what the parent has touched before the
+ * fork it must copy when it touches it again.
+ */
+static _Noreturn void become(char *const argv[], int go_fd, int failure_fd)
 {
-	struct memmap_launch_failure failure = {.stage = MEMMAP_TRACER_SECCOMP};
+	struct memmap_launch_failure failure = {.stage = MEMMAP_TRACER_FILTER};
+	struct sock_fprog filter;
 	char go;
+	failure.err = memmap_seccomp_filter_build(&filter);
 	if (read_again(go_fd, &go, 1) != 1)
 		_exit(125); /* the parent has given up, or is gone */
-	failure.err = memmap_seccomp_filter_install(filter);
+	if (!failure.err) {
+		failure.stage = MEMMAP_TRACER_SECCOMP;
+		failure.err = memmap_seccomp_filter_install(&filter);
+	}
 	if (!failure.err) {
 		execvp(argv[0], argv);
 		failure.stage = MEMMAP_TRACER_EXEC;
@@ -67,8 +74,8 @@ static void give_up(pid_t pid)
 		;
 }
 
-static int fork_and_seize(char *const argv[], const struct sock_fprog *filter, const int go[2],
-			  const int failure[2], pid_t *out, enum memmap_tracer_stage *stage)
+static int fork_and_seize(char *const argv[], const int go[2], const int failure[2], pid_t *out,
+			  enum memmap_tracer_stage *stage)
 {
 	*stage = MEMMAP_TRACER_FORK;
 	pid_t pid = fork();
@@ -77,7 +84,7 @@ static int fork_and_seize(char *const argv[], const struct sock_fprog *filter, c
 	if (pid == 0) {
 		close(go[1]);
 		close(failure[0]);
-		become(argv, filter, go[0], failure[1]);
+		become(argv, go[0], failure[1]);
 	}
 	if (ptrace(PTRACE_SEIZE, pid, 0, MEMMAP_LAUNCH_OPTIONS)) {
 		int err = -errno;
@@ -96,13 +103,8 @@ static int fork_and_seize(char *const argv[], const struct sock_fprog *filter, c
 
 int memmap_launch(char *const argv[], pid_t *pid, int *failure_fd, enum memmap_tracer_stage *stage)
 {
-	*stage = MEMMAP_TRACER_FILTER;
-	struct sock_fprog filter;
-	int err = memmap_seccomp_filter_build(&filter);
-	if (err)
-		return err;
+	int go[2], failure[2], err;
 	*stage = MEMMAP_TRACER_FORK;
-	int go[2], failure[2];
 	if (pipe2(go, O_CLOEXEC)) {
 		err = -errno;
 	} else if (pipe2(failure, O_CLOEXEC)) {
@@ -110,7 +112,7 @@ int memmap_launch(char *const argv[], pid_t *pid, int *failure_fd, enum memmap_t
 		close(go[0]);
 		close(go[1]);
 	} else {
-		err = fork_and_seize(argv, &filter, go, failure, pid, stage);
+		err = fork_and_seize(argv, go, failure, pid, stage);
 		close(go[0]);
 		close(go[1]);
 		close(failure[1]);
@@ -119,7 +121,6 @@ int memmap_launch(char *const argv[], pid_t *pid, int *failure_fd, enum memmap_t
 		else
 			*failure_fd = failure[0];
 	}
-	memmap_seccomp_filter_release(&filter);
 	return err;
 }
 

@@ -143,12 +143,6 @@ int memmap_seccomp_filter_build(struct sock_fprog *out)
 	return err;
 }
 
-void memmap_seccomp_filter_release(struct sock_fprog *program)
-{
-	free(program->filter);
-	*program = (struct sock_fprog){0};
-}
-
 int memmap_seccomp_filter_install(const struct sock_fprog *program)
 {
 	/* Without CAP_SYS_ADMIN a filter needs no_new_privs. */

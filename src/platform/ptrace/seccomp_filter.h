@@ -10,14 +10,12 @@
 #include <stdint.h>
 
 /*
- * Build the filter's program. It is made here, before there is a child, so that installing it
- * allocates nothing.
+ * Build the filter's program, which lives as long as the process or until it executes another.
+ * Installing it then allocates nothing.
  *
  * Returns:     0; -ENOMEM or another negative errno
  */
 int memmap_seccomp_filter_build(struct sock_fprog *out);
-
-void memmap_seccomp_filter_release(struct sock_fprog *program);
 
 /*
  * Put the calling thread under the filter, for good. Async-signal-safe.

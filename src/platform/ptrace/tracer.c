@@ -34,7 +34,11 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+/* How long the next stop is looked for before it is waited for. */
+#define LOOK_FOR_NS 50000u
 
 #define X32_CALL_BIT UINT64_C(0x40000000)
 
@@ -393,10 +397,46 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 	return told;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static bool has_processor_to_spare(void)
+{
+	static int nr_processors;
+	if (nr_processors == 0) {
+		cpu_set_t set;
+		nr_processors = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+	}
+	return nr_processors > 1;
+}
+
+/*
+ * Going to sleep and being woken up costs more than most calls take. So while one stop follows soon
+ * on the other, the next one is looked for, for a moment, before it is waited for.
+ */
+static pid_t wait_soon(struct memmap_tracer *tracer, int *status)
+{
+	const uint64_t began = now_ns();
+	if (tracer->is_busy) {
+		do {
+			const pid_t tid = waitpid(-1, status, __WALL | WNOHANG);
+			if (tid != 0)
+				return tid;
+		} while (now_ns() - began < LOOK_FOR_NS);
+	}
+	const pid_t tid = waitpid(-1, status, __WALL);
+	tracer->is_busy = now_ns() - began < 2 * LOOK_FOR_NS && has_processor_to_spare();
+	return tid;
+}
+
 static pid_t wait_for_report(struct memmap_tracer *tracer, int *status)
 {
 	if (tracer->next_report == tracer->nr_reports)
-		return waitpid(-1, status, __WALL);
+		return wait_soon(tracer, status);
 	const struct tracer_report *report = &tracer->reports[tracer->next_report++];
 	*status = report->status;
 	return report->tid;

@@ -21,6 +21,7 @@ struct memmap_tracer {
 	int options;   /* of ptrace(2), that every task has at first */
 	bool attached; /* to a process that ran already: every call stops */
 	bool leaving;  /* attached: all are let go at the next event */
+	bool is_busy;  /* the last stop came soon: see wait_soon() */
 	size_t nr_tasks;
 	struct memmap_task *gone;    /* told of as EXITED: freed at the next event */
 	struct memmap_task *untold;  /* born dead: its EXITED is the next event */
