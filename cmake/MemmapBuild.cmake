@@ -59,9 +59,13 @@ function(memmap_can_link_statically result)
   if(MEMMAP_STATIC_TOOL AND NOT MEMMAP_SANITIZE AND NOT MEMMAP_FUZZ
      AND JANSSON_ARCHIVE AND LIBSECCOMP_ARCHIVE)
     include(CheckCSourceCompiles)
+    set(CMAKE_REQUIRED_FLAGS -fPIE)
     set(CMAKE_REQUIRED_LINK_OPTIONS -static-pie)
-    set(CMAKE_REQUIRED_LIBRARIES m)
-    check_c_source_compiles("int main(void) { return 0; }" MEMMAP_HAS_STATIC_LIBC)
+    set(CMAKE_REQUIRED_LIBRARIES ${JANSSON_ARCHIVE} ${LIBSECCOMP_ARCHIVE} m)
+    check_c_source_compiles("
+      void *seccomp_init(unsigned int action);
+      void *json_object(void);
+      int main(void) { return seccomp_init(0) == json_object(); }" MEMMAP_HAS_STATIC_LIBC)
     set(can ${MEMMAP_HAS_STATIC_LIBC})
   endif()
   set(${result} ${can} PARENT_SCOPE)

@@ -11,6 +11,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -471,6 +473,17 @@ static void threads(void)
 		CHECK(pthread_join(ids[i], NULL) == 0);
 }
 
+/* Shared memory that takes the place of shared memory looks the same, but for a number. */
+static void replaced(void)
+{
+	const int shared = MAP_SHARED | MAP_ANONYMOUS;
+	char *p = map(NULL, 4 * PAGE, RW, shared, -1, 0);
+	for (int i = 0; i < 100; i++) {
+		CHECK(map(p, 4 * PAGE, RW, shared | MAP_FIXED, -1, 0) == p);
+		p[0] = 1;
+	}
+}
+
 enum { MEETING_THREADS = 6, MEETINGS = 300 };
 static pthread_barrier_t meeting;
 
@@ -496,6 +509,119 @@ static void meetings(void)
 		CHECK(pthread_create(&ids[i], NULL, meet, NULL) == 0);
 	for (int i = 0; i < MEETING_THREADS; i++)
 		CHECK(pthread_join(ids[i], NULL) == 0);
+}
+
+static atomic_bool enough;
+
+static void *map_until_enough(void *arg)
+{
+	(void)arg;
+	while (!enough)
+		CHECK(munmap(map(NULL, 2 * PAGE, PROT_READ, ANON, -1, 0), 2 * PAGE) == 0);
+	return NULL;
+}
+
+/* Children that share the memory end while another thread is in a call. */
+static void vfork_ends(void)
+{
+	pthread_t id;
+	CHECK(pthread_create(&id, NULL, map_until_enough, NULL) == 0);
+	for (int i = 0; i < 200; i++) {
+		pid_t pid = vfork();
+		if (pid == 0)
+			_exit(0);
+		CHECK(await(pid) == 0);
+	}
+	enough = true;
+	CHECK(pthread_join(id, NULL) == 0);
+}
+
+static void *map_when_told(void *arg)
+{
+	const int *fds = arg;
+	char c;
+	while (read(fds[0], &c, 1) == 1) {
+		usleep(150);
+		munmap(map(NULL, 2 * PAGE, PROT_READ, ANON, -1, 0), 2 * PAGE);
+		CHECK(write(fds[3], &c, 1) == 1);
+	}
+	return NULL;
+}
+
+/* Sleeping in poll, while another thread makes calls, is not interrupted. */
+static void undisturbed(void)
+{
+	int fds[4];
+	char c;
+	pthread_t id;
+	CHECK(pipe(fds) == 0 && pipe(fds + 2) == 0);
+	CHECK(pthread_create(&id, NULL, map_when_told, fds) == 0);
+	for (size_t i = 0; i < 600; i++) {
+		char *p = map(NULL, (1 + i % 3) * PAGE, RW, ANON, -1, 0);
+		struct pollfd ready = {.fd = fds[2], .events = POLLIN};
+		CHECK(write(fds[1], "x", 1) == 1);
+		CHECK(poll(&ready, 1, -1) == 1);
+		CHECK(read(fds[2], &c, 1) == 1);
+		CHECK(munmap(p, (1 + i % 3) * PAGE) == 0);
+	}
+	close(fds[1]);
+	CHECK(pthread_join(id, NULL) == 0);
+}
+
+static void *end_all(void *arg)
+{
+	usleep((unsigned int)(uintptr_t)arg);
+	_exit(0);
+}
+
+/* A thread ends its process, while the first one stands at a call or is in it. */
+static void group_exits(void)
+{
+	for (uintptr_t i = 0; i < 60; i++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			pthread_t id;
+			CHECK(pthread_create(&id, NULL, end_all, (void *)(200 + i * 29)) == 0);
+			map_until_enough(NULL);
+		}
+		CHECK(await(pid) == 0);
+	}
+}
+
+static void *map_once_and_end_all(void *arg)
+{
+	(void)arg;
+	while (!enough)
+		usleep(100);
+	usleep(2000);
+	map(NULL, PAGE, PROT_READ, ANON, -1, 0);
+	_exit(0);
+}
+
+static void *fork_from_here(void *arg)
+{
+	(void)arg;
+	for (int nr = 250; nr < 262; nr++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			pthread_t id;
+			CHECK(pthread_create(&id, NULL, map_once_and_end_all, NULL) == 0);
+			for (int i = 0; i < nr; i++)
+				map(NULL, (size_t)(1 + i % 2) * PAGE, PROT_READ, ANON, -1, 0);
+			enough = true;
+			syscall(SYS_exit, 0);
+		}
+		CHECK(await(pid) == 0);
+	}
+	return NULL;
+}
+
+/* First threads that end before others do, in processes that were made by no first thread. */
+static void first_ends(void)
+{
+	pthread_t id;
+	CHECK(pthread_create(&id, NULL, fork_from_here, NULL) == 0);
+	CHECK(pthread_join(id, NULL) == 0);
 }
 
 static void *executing_thread(void *arg)
@@ -698,6 +824,11 @@ static const struct {
 	{"busy", busy},
 	{"threads", threads},
 	{"meetings", meetings},
+	{"undisturbed", undisturbed},
+	{"vfork_ends", vfork_ends},
+	{"group_exits", group_exits},
+	{"first_ends", first_ends},
+	{"replaced", replaced},
 	{"thread_exec", thread_exec},
 	{"exec_again", exec_again},
 	{"signals", signals},

@@ -136,8 +136,10 @@ bool options_parse_trace(int argc, char **argv, struct trace_options *out, int *
 		case OPTION_STACKS:
 			if (!stacks_supported()) {
 				stacks_hand_over(argv);
-				error_line("this memmap was built without libdw, so that there is "
-					   "no --stacks; install libdw-dev and build it again");
+				error_line(
+					"this memmap was built without libdw, and no memmap-stacks "
+					"is beside it, so that there is no --stacks; install "
+					"libdw-dev and build it again");
 				return false;
 			}
 			out->stacks = true;

@@ -9,6 +9,7 @@
  *   system-call stop     that exit: CALL_EXIT. Resumed with PTRACE_CONT: the next call of no
  *                        interest runs at full speed
  *   exec, exit events    EXEC, EXITING
+ *   an interrupt's stop  of a task that was asked to halt: HALTED
  *   fork, vfork, clone   CLONE. The child's first stop may be reported before this event or after
  *                        it; a child that comes first is kept stopped until its parent tells
  *   a signal             delivered, at once
@@ -38,7 +39,7 @@
 #include <unistd.h>
 
 /* How long the next stop is looked for before it is waited for. */
-#define LOOK_FOR_NS 50000u
+#define LOOK_FOR_NS UINT64_C(50000)
 
 #define X32_CALL_BIT UINT64_C(0x40000000)
 
@@ -105,10 +106,11 @@ void memmap_tracer_resume(struct memmap_tracer *tracer, struct memmap_task *task
 		ptrace(PTRACE_LISTEN, task->tid, 0, 0);
 		return;
 	}
-	if (task->is_thread && !task->no_exit) {
-		/* A stop less for each thread. */
-		task->no_exit = true;
-		ptrace(PTRACE_SETOPTIONS, task->tid, 0, tracer->options & ~PTRACE_O_TRACEEXIT);
+	if (task->no_exit != task->is_thread) {
+		/* A stop less for each thread; a child begins with its parent's options. */
+		task->no_exit = task->is_thread;
+		ptrace(PTRACE_SETOPTIONS, task->tid, 0,
+		       task->no_exit ? tracer->options & ~PTRACE_O_TRACEEXIT : tracer->options);
 	}
 	const int deliver = task->deliver;
 	task->deliver = 0;
@@ -284,6 +286,7 @@ static int clone_event(struct memmap_tracer *tracer, struct memmap_task *task,
 	if (!child)
 		return -ENOMEM;
 	child->attached = true;
+	child->no_exit = task->no_exit;
 	event->kind = MEMMAP_TRACE_CLONE;
 	event->clone_flags = clone_flags(task->tid);
 	child->is_thread = (event->clone_flags & CLONE_THREAD) != 0;
@@ -331,6 +334,7 @@ static void leave_thread(struct memmap_tracer *tracer, struct memmap_task *leade
 	struct memmap_task *thread = tracer_find_task(tracer, (pid_t)former);
 	event->was_thread = true;
 	if (thread) {
+		leader->no_exit = thread->no_exit; /* to the kernel, it is that thread */
 		event->former_user = thread->user;
 		unlink_task(tracer, thread);
 		free(thread);
@@ -342,6 +346,16 @@ static int exit_status(pid_t tid)
 {
 	unsigned long status = 0;
 	return ptrace(PTRACE_GETEVENTMSG, tid, 0, &status) == 0 ? (int)status : SIGKILL;
+}
+
+/*
+ * Does its whole process end for certain? An exec by another thread ends a task as well, as if it
+ * had ended with 0.
+ */
+static bool ends_process(pid_t tid, int status)
+{
+	return WIFSIGNALED(status) ||
+	       ptrace(PTRACE_PEEKUSER, tid, (long)(sizeof(long) * ORIG_RAX), 0) == SYS_exit_group;
 }
 
 /* A task has stopped. Returns whether there is an event; otherwise it has been dealt with. */
@@ -371,6 +385,7 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 		task->in_call = false;
 		event->kind = MEMMAP_TRACE_EXITING;
 		event->status = exit_status(task->tid);
+		event->ends_process = ends_process(task->tid, event->status);
 		told = 1;
 		break;
 	case PTRACE_EVENT_STOP:
@@ -386,7 +401,7 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 	default:
 		break;
 	}
-	/* Whatever it has stopped for, it is not asked to any more: any stop takes that back. */
+	/* Whatever it has stopped for, that is the halt: mostly any stop takes the asking back. */
 	if (told == 0 && task->halting) {
 		event->kind = MEMMAP_TRACE_HALTED;
 		told = 1;
@@ -429,7 +444,7 @@ static pid_t wait_soon(struct memmap_tracer *tracer, int *status)
 		} while (now_ns() - began < LOOK_FOR_NS);
 	}
 	const pid_t tid = waitpid(-1, status, __WALL);
-	tracer->is_busy = now_ns() - began < 2 * LOOK_FOR_NS && has_processor_to_spare();
+	tracer->is_busy = tid > 0 && now_ns() - began < 2 * LOOK_FOR_NS && has_processor_to_spare();
 	return tid;
 }
 

@@ -80,7 +80,7 @@ enum memmap_trace_kind {
 	MEMMAP_TRACE_EXITING,    /* the first thread of a process (perhaps another, too) is about to
 	                            end, its address space is still there */
 	MEMMAP_TRACE_EXITED,     /* the task is gone; its struct is freed at the next event */
-	MEMMAP_TRACE_HALTED,     /* as memmap_tracer_halt() asked: the task is in no call */
+	MEMMAP_TRACE_HALTED,     /* as memmap_tracer_halt() asked: what it was in is over */
 	MEMMAP_TRACE_DONE,       /* nobody is left */
 };
 
@@ -95,6 +95,7 @@ struct memmap_trace_event {
 	void *former_user;              /* EXEC by a thread: the `user` of the task that it was */
 	bool was_thread;                /* EXEC: the task was not the leader of its group */
 	int status;                     /* EXITING, EXITED: as waitpid(2) gives it */
+	bool ends_process;              /* EXITING: the other threads of the process end as well */
 };
 
 /* What made starting fail. */
@@ -156,13 +157,15 @@ void memmap_tracer_resume(struct memmap_tracer *tracer, struct memmap_task *task
 /**
  * Let a task that stands at a CALL_ENTRY go on without a stop at the call's exit: no CALL_EXIT is
  * told. Its next event, of whatever kind, comes after the call has been made, but for the end of a
- * task that was killed. Not for what was attached to: there every call stops.
+ * task that was killed and the exec of another thread. Not for what was attached to: there every
+ * call stops.
  */
 void memmap_tracer_resume_past_exit(struct memmap_tracer *tracer, struct memmap_task *task);
 
 /**
  * Make a running task halt as soon as it is in no call, and tell of it: HALTED; or another event
- * of the task, when that comes first.
+ * of the task, when that comes first. A task that sleeps in a call such as epoll_wait(2) leaves it
+ * with EINTR, as at any stop signal: see signal(7).
  */
 void memmap_tracer_halt(struct memmap_tracer *tracer, struct memmap_task *task);
 

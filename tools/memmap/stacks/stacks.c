@@ -21,8 +21,13 @@ void stacks_hand_over(char **argv)
 	char **all = calloc(nr + 2, sizeof(*all));
 	if (length > 0 && all) {
 		path[length] = '\0';
-		char *name = strrchr(path, '/');
-		memcpy(name ? name + 1 : path, COMPANION, sizeof(COMPANION));
+		char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+		/* Copied over it, or linked: it would become itself for ever. */
+		if (strcmp(name, COMPANION) == 0) {
+			free(all);
+			return;
+		}
+		memcpy(name, COMPANION, sizeof(COMPANION));
 		all[0] = path;
 		memcpy(all + 1, argv, nr * sizeof(*argv));
 		execv(path, all);

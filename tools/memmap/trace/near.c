@@ -130,13 +130,18 @@ static bool whole_is_due(const struct space *space, size_t nr_vmas)
 	return space->nr_near >= (nr_vmas > AT_LEAST ? nr_vmas : AT_LEAST);
 }
 
+bool check_near_decides(const struct trace *trace, const struct space *space)
+{
+	struct memmap_mm_stats stats;
+	memmap_mm_get_stats(space->mm, &stats);
+	return !trace->options->whole && !trace->cannot_query && !space->uncertain &&
+	       !whole_is_due(space, stats.nr_vmas);
+}
+
 bool check_near(struct trace *trace, struct space *space, const struct thread *thread)
 {
 	struct memmap_addr_range touched[2];
-	struct memmap_mm_stats stats;
-	memmap_mm_get_stats(space->mm, &stats);
-	if (trace->options->whole || trace->cannot_query || space->uncertain ||
-	    whole_is_due(space, stats.nr_vmas))
+	if (!check_near_decides(trace, space))
 		return false;
 	mirror_touched(thread, touched);
 	if (touched[0].start == 0 && touched[0].end == UINT64_MAX)

@@ -76,6 +76,7 @@ struct thread {
 	int64_t predicted;
 	bool predicts_address; /* the kernel was free to choose where */
 	bool unwatched;        /* it goes on without a stop at its exit: see unwatched.c */
+	bool alone;            /* the process had no other thread when it was begun */
 	uint64_t call_began, call_ended; /* as the tracer sees it */
 	uint32_t site;                   /* where the program makes it: see stacks.h */
 };

@@ -36,6 +36,9 @@
 #define CALLS_BETWEEN_REVERSE_CHECKS 1000
 #define CALLS_BEFORE_END_CHECK       200
 
+/* How long maps is asked again whether a call was made, before its thread is halted. */
+#define ASK_AGAIN_NS 50000u
+
 uint64_t trace_now(void)
 {
 	struct timespec now;
@@ -126,8 +129,10 @@ static bool check_own(struct trace *trace, struct thread *thread)
 	return true;
 }
 
-/* Is a call in flight, as far as the maps can tell? Then what depends on it has to wait. */
-static bool is_in_flight(struct trace *trace, struct space *space)
+/*
+ * Is a call in flight still? One whose exit is not seen is over when the maps show that it was made.
+ */
+static bool still_in_flight(struct trace *trace, struct space *space)
 {
 	struct thread *thread = space->in_flight;
 	if (!thread || !thread->unwatched)
@@ -158,7 +163,12 @@ static void tell_call(struct trace *trace, struct thread *thread)
 
 static void begin_call(struct trace *trace, struct thread *thread)
 {
-	thread->process->space->in_flight = thread;
+	struct space *space = thread->process->space;
+	space->in_flight = thread;
+	thread->alone = thread->process->nr_threads == 1;
+	/* Somebody was killed in the midst of a call: what became of it decides about this one. */
+	if (space->uncertain && check_capture(space))
+		check_maps(trace, space, thread, true);
 	record_entry(trace, thread);
 	mirror_entry(trace, thread);
 	thread->call_began = trace_now();
@@ -172,11 +182,11 @@ static void begin_call(struct trace *trace, struct thread *thread)
 	thread->call_ended = thread->call_began;
 	tell_call(trace, thread);
 	/* Most calls have been made by then: better now than while the program waits. */
-	(void)is_in_flight(trace, thread->process->space);
+	(void)still_in_flight(trace, space);
 }
 
-/* The call in flight has left: the next one may go. */
-static void end_call(struct trace *trace, struct space *space)
+/* No call is in flight any more: the next one may go. */
+static void next_call(struct trace *trace, struct space *space)
 {
 	space->in_flight = NULL;
 	struct thread *next = space->first_waiting;
@@ -190,7 +200,7 @@ static void end_call(struct trace *trace, struct space *space)
 static void end_own(struct trace *trace, struct thread *thread)
 {
 	if (check_own(trace, thread))
-		end_call(trace, thread->process->space);
+		next_call(trace, thread->process->space);
 }
 
 /*
@@ -206,10 +216,10 @@ static void leave_calls(struct trace *trace, struct thread *thread, bool made)
 		unqueue(space, thread);
 		return;
 	}
-	if (!(made && check_own(trace, thread)) && is_in_flight(trace, space))
+	if (!(made && check_own(trace, thread)) && still_in_flight(trace, space))
 		space->uncertain = true;
 	thread->unwatched = false;
-	end_call(trace, space);
+	next_call(trace, space);
 }
 
 /* The process lets go of its space, to which others may hold on. */
@@ -232,25 +242,42 @@ static void leave_space(struct trace *trace, struct process *process)
  * ---- Events ----
  */
 
-static void call_entry(struct trace *trace, struct thread *thread,
-		       const struct memmap_traced_call *call)
+static void enqueue(struct space *space, struct thread *thread)
 {
-	thread->call = *call;
-	thread->id = call_by_number(call->number);
-	struct space *space = thread->process->space;
-	if (!is_in_flight(trace, space)) {
-		begin_call(trace, thread);
-		return;
-	}
-	/* Nobody may ever hear of its thread again, unless asked for. */
-	if (space->in_flight->unwatched)
-		memmap_tracer_halt(trace->tracer, space->in_flight->task);
 	thread->next_waiting = NULL;
 	if (space->first_waiting)
 		space->last_waiting->next_waiting = thread;
 	else
 		space->first_waiting = thread;
 	space->last_waiting = thread;
+}
+
+/* Most calls are over within the time that it takes to ask again. */
+static bool soon_over(struct trace *trace, struct space *space)
+{
+	const uint64_t until = trace_now() + ASK_AGAIN_NS;
+	while (still_in_flight(trace, space))
+		if (trace_now() > until)
+			return false;
+	return true;
+}
+
+static void call_entry(struct trace *trace, struct thread *thread,
+		       const struct memmap_traced_call *call)
+{
+	struct space *space = thread->process->space;
+	(void)check_own(trace, thread);
+	thread->call = *call;
+	thread->id = call_by_number(call->number);
+	enqueue(space, thread);
+	if (!still_in_flight(trace, space))
+		next_call(trace, space);
+	else if (!space->in_flight->unwatched)
+		return;
+	else if (soon_over(trace, space))
+		next_call(trace, space);
+	else /* Nobody may ever hear of its thread again, unless asked for. */
+		memmap_tracer_halt(trace->tracer, space->in_flight->task);
 }
 
 static void call_exit(struct trace *trace, struct thread *thread, int64_t result)
@@ -278,7 +305,7 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 		trace->checks_ns += trace_now() - before;
 	}
 	tell_call(trace, thread);
-	end_call(trace, space);
+	next_call(trace, space);
 }
 
 /* Give the process of `thread` a new space, from what the kernel shows. False: there is none. */
@@ -433,43 +460,51 @@ static void clone_between_calls(struct trace *trace, struct thread *thread,
 {
 	struct space *space = thread->process->space;
 	(void)check_own(trace, thread);
-	(void)is_in_flight(trace, space);
+	(void)still_in_flight(trace, space);
 	clone_child(trace, thread, ev);
 	if (!space->in_flight)
-		end_call(trace, space);
+		next_call(trace, space);
 }
 
 /* Was it neither killed nor ended by another thread, in the midst of a call? */
 static bool ended_by_itself(const struct thread *thread, int status)
 {
-	return thread->process->nr_threads == 1 && WIFEXITED(status);
+	return thread->alone && WIFEXITED(status);
 }
 
 /* The thread will not run again; its space is still there, if only for a moment. */
-static void thread_exiting(struct trace *trace, struct thread *thread, int status)
+static void thread_exiting(struct trace *trace, struct thread *thread,
+			   const struct memmap_trace_event *ev)
 {
 	struct process *process = thread->process;
 	struct space *space = process->space;
-	leave_calls(trace, thread, ended_by_itself(thread, status));
+	leave_calls(trace, thread, ended_by_itself(thread, ev->status));
 	if (!space)
 		return;
 	/*
 	 * What has been compared by parts only, once more as a whole. Other threads may be there still;
 	 * as long as no call is being made, none can be without us.
 	 */
-	if ((process->nr_threads == 1 || thread->task->tid == process->pid) &&
-	    !is_in_flight(trace, space)) {
+	const bool is_first = thread->task->tid == process->pid;
+	if ((process->nr_threads == 1 || is_first) && !still_in_flight(trace, space)) {
 		if (space->nr_near > 0 && check_capture(space))
 			check_maps(trace, space, thread, false);
-		end_call(trace, space);
+		next_call(trace, space);
 	}
-	if (process->nr_threads > 1)
+	if (process->nr_threads > 1 && !(is_first && ev->ends_process))
 		return;
 	const bool is_last = trace->spaces == space && !space->next;
 	if (is_last ||
 	    trace->counts.calls - trace->calls_at_reverse_check >= CALLS_BEFORE_END_CHECK)
 		check_reverse_maps(trace, thread);
-	record_leaving(trace, thread);
+	/*
+	 * What is left in it is looked at while it is there: other threads tell of their end when it is
+	 * gone. As long as whoever shares it makes a call, nobody can look.
+	 */
+	if (!space->in_flight)
+		record_leaving(trace, thread);
+	if (process->nr_threads > 1)
+		return;
 	/* Now, and not when it has ended: files must not stay open longer than it keeps them. */
 	leave_space(trace, process);
 }
@@ -498,7 +533,6 @@ static void handle(struct trace *trace, const struct memmap_trace_event *ev)
 		break;
 	case MEMMAP_TRACE_CALL_ENTRY:
 		if (thread && thread->process->space && trace->failure[0] == '\0') {
-			end_own(trace, thread);
 			call_entry(trace, thread, &ev->call);
 			return;
 		}
@@ -534,7 +568,7 @@ static void handle(struct trace *trace, const struct memmap_trace_event *ev)
 		break;
 	case MEMMAP_TRACE_EXITING:
 		if (thread)
-			thread_exiting(trace, thread, ev->status);
+			thread_exiting(trace, thread, ev);
 		break;
 	case MEMMAP_TRACE_EXITED:
 		if (thread)

@@ -177,6 +177,9 @@ void check_unwatched(struct trace *trace, const struct thread *thread);
  */
 bool check_near(struct trace *trace, struct space *space, const struct thread *thread);
 
+/** Is it check_near() that decides next? If not, it says false whatever it is about. */
+bool check_near_decides(const struct trace *trace, const struct space *space);
+
 /** Compare the captured maps alone, after a fork or an exec. `silently`: take over, note nothing.
  */
 void check_maps(struct trace *trace, struct space *space, const struct thread *thread,

@@ -38,8 +38,9 @@ static bool fixed_mmap_shows(struct memmap_mm *mm, const uint64_t args[6])
 		return true;
 	if ((vma.flags & PERMISSIONS) != permissions(args[2]))
 		return true;
+	/* What is shared gets a file of its own, whose number is seen later. */
 	if (args[3] & MAP_ANONYMOUS)
-		return vma.mappable != NULL;
+		return !(args[3] & MAP_SHARED) && vma.mappable != NULL;
 	return !vma.mappable || vma.offset + (args[0] - vma.range.start) != args[5];
 }
 
@@ -66,7 +67,8 @@ bool call_shows(const struct thread *thread)
 		return memmap_mm_find_vma(mm, args[0], &vma) &&
 		       (vma.range.start <= args[0] || vma.range.start - args[0] < args[1]);
 	case CALL_MPROTECT:
-		return memmap_mm_find_vma(mm, args[0], &vma) && vma.range.start <= args[0] &&
+		return args[1] > 0 && memmap_mm_find_vma(mm, args[0], &vma) &&
+		       vma.range.start <= args[0] &&
 		       (vma.flags & PERMISSIONS) != permissions(args[2]);
 	case CALL_MREMAP:
 		return !same_pages(args[1], args[2]);
@@ -83,8 +85,11 @@ bool may_go_unwatched(const struct trace *trace, const struct thread *thread, bo
 	const uint64_t nr = thread->process->counts[thread->id];
 	if (thread->mode != MIRROR_DONE || !shows || thread->predicted < 0)
 		return false;
-	if (options->strict || options->log_path || options->stacks || options->whole ||
-	    options->pid || trace->cannot_query || trace->counts.differences > 0)
+	if (options->strict || options->log_path || options->stacks || options->pid ||
+	    trace->counts.differences > 0)
+		return false;
+	/* Only the whole will tell: others would have to halt it to know that it was made. */
+	if (!check_near_decides(trace, thread->process->space))
 		return false;
 	/* Somebody waits for the end of this call, and would have to halt it. */
 	if (thread->process->space->first_waiting)
