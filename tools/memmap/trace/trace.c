@@ -270,14 +270,11 @@ static void call_entry(struct trace *trace, struct thread *thread,
 	thread->call = *call;
 	thread->id = call_by_number(call->number);
 	enqueue(space, thread);
-	if (!still_in_flight(trace, space))
+	const struct thread *before = space->in_flight;
+	if (!before || (before->unwatched && soon_over(trace, space)))
 		next_call(trace, space);
-	else if (!space->in_flight->unwatched)
-		return;
-	else if (soon_over(trace, space))
-		next_call(trace, space);
-	else /* Nobody may ever hear of its thread again, unless asked for. */
-		memmap_tracer_halt(trace->tracer, space->in_flight->task);
+	else if (before->unwatched) /* Nobody may ever hear of it again, unless asked for. */
+		memmap_tracer_halt(trace->tracer, before->task);
 }
 
 static void call_exit(struct trace *trace, struct thread *thread, int64_t result)
