@@ -19,17 +19,24 @@ static bool overlap(struct memmap_addr_range vma, uint64_t start, uint64_t end)
 	return vma.start < end && vma.end > start;
 }
 
-/* What maps calls the VMA. False: it is more than is known here. */
-static bool model_name(const struct memmap_mm_layout *layout, const struct memmap_vma *vma,
+/* Is it called `before` NAME ]? */
+static bool is_called(const struct memmap_kernel_vma *found, const char *before, const char *name)
+{
+	const size_t first = strlen(before), length = strlen(name);
+	return found->name_length == first + length + 1 &&
+	       memcmp(found->name, before, first) == 0 &&
+	       memcmp(found->name + first, name, length) == 0 && found->name[first + length] == ']';
+}
+
+/* What maps calls the VMA, when nobody has named it. */
+static void model_name(const struct memmap_mm_layout *layout, const struct memmap_vma *vma,
 		       const char **name, size_t *length)
 {
-	if (vma->anon_name)
-		return false;
 	if (!vma->name && vma->identity) {
 		const struct opened_file *opened = opened_file_of(vma->identity);
 		*name = opened->name;
 		*length = opened->name_length;
-		return true;
+		return;
 	}
 	*name = "";
 	if (vma->name)
@@ -39,7 +46,6 @@ static bool model_name(const struct memmap_mm_layout *layout, const struct memma
 	else if (vma->range.start <= layout->start_stack && vma->range.end >= layout->start_stack)
 		*name = "[stack]";
 	*length = strlen(*name);
-	return true;
 }
 
 static bool same_perms(const struct memmap_vma *vma, const char perms[4])
@@ -67,9 +73,13 @@ static bool same_file(const struct memmap_mm_layout *layout, const struct memmap
 		inode = memmap_mapping_identity_inode_id(vma->identity);
 		device = memmap_mapping_identity_device_id(vma->identity);
 	}
-	return inode == found->inode && major(device) == found->major &&
-	       minor(device) == found->minor && model_name(layout, vma, &name, &length) &&
-	       length == found->name_length && memcmp(name, found->name, length) == 0;
+	if (inode != found->inode || major(device) != found->major || minor(device) != found->minor)
+		return false;
+	model_name(layout, vma, &name, &length);
+	/* Heap and stack are called so whatever they were named. */
+	if (vma->anon_name && (vma->identity || length == 0))
+		return is_called(found, vma->identity ? "[anon_shmem:" : "[anon:", vma->anon_name);
+	return length == found->name_length && memcmp(name, found->name, length) == 0;
 }
 
 /* Take over what the kernel shows of a file for the first time, or shows anew. */
