@@ -690,8 +690,20 @@ static void test_out_of_memory(void **state)
 	memmap_memory_file_set_limit(mf, 0);
 }
 
+/*
+ * Under valgrind a stack does not always grow when a signal is delivered to it, so it is made to grow
+ * before there are any.
+ */
+static void grow_stack(void)
+{
+	volatile char room[128 << 10];
+	for (size_t at = sizeof(room); at >= 4096; at -= 4096)
+		room[at - 1] = 0;
+}
+
 int main(void)
 {
+	grow_stack();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_bytes),
