@@ -20,6 +20,7 @@
  */
 #include "tracer_internal.h"
 
+#include "clock.h"
 #include "launch.h"
 #include "seccomp_filter.h"
 
@@ -35,7 +36,6 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* How long the next stop is looked for before it is waited for. */
@@ -412,13 +412,6 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 	return told;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static bool has_processor_to_spare(void)
 {
 	static int nr_processors;
@@ -435,16 +428,17 @@ static bool has_processor_to_spare(void)
  */
 static pid_t wait_soon(struct memmap_tracer *tracer, int *status)
 {
-	const uint64_t began = now_ns();
+	const uint64_t began = memmap_monotonic_ns();
 	if (tracer->is_busy) {
 		do {
 			const pid_t tid = waitpid(-1, status, __WALL | WNOHANG);
 			if (tid != 0)
 				return tid;
-		} while (now_ns() - began < LOOK_FOR_NS);
+		} while (memmap_monotonic_ns() - began < LOOK_FOR_NS);
 	}
 	const pid_t tid = waitpid(-1, status, __WALL);
-	tracer->is_busy = tid > 0 && now_ns() - began < 2 * LOOK_FOR_NS && has_processor_to_spare();
+	tracer->is_busy = tid > 0 && memmap_monotonic_ns() - began < 2 * LOOK_FOR_NS &&
+			  has_processor_to_spare();
 	return tid;
 }
 

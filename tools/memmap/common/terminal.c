@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
+
+#include <platform/ptrace/clock.h>
 
 #define SECOND         UINT64_C(1000000000)
 #define FIRST_SHOWN    (SECOND / 2) /* short work shows nothing */
@@ -45,13 +46,6 @@ void terminal_put_text(FILE *out, const char *text)
 		fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, out);
 }
 
-static uint64_t now(void)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec;
-}
-
 void progress_begin(struct progress *progress, bool quiet)
 {
 	const char *term = getenv("TERM");
@@ -59,12 +53,12 @@ void progress_begin(struct progress *progress, bool quiet)
 	progress->on =
 		!quiet && isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
 	if (progress->on)
-		progress->next = now() + FIRST_SHOWN;
+		progress->next = memmap_monotonic_ns() + FIRST_SHOWN;
 }
 
 bool progress_due(struct progress *progress)
 {
-	return progress->on && now() >= progress->next;
+	return progress->on && memmap_monotonic_ns() >= progress->next;
 }
 
 void progress_show(struct progress *progress, const char *format, ...)
@@ -83,7 +77,7 @@ void progress_show(struct progress *progress, const char *format, ...)
 	fprintf(stderr, ERASE_THE_LINE "%.*s", (int)terminal_width(stderr) - 1, line);
 	fflush(stderr);
 	progress->shown = true;
-	progress->next = now() + BETWEEN_SHOWN;
+	progress->next = memmap_monotonic_ns() + BETWEEN_SHOWN;
 }
 
 void progress_erase(struct progress *progress)

@@ -7,7 +7,7 @@
  * A log is written as the trace goes on, a record at a time: whatever becomes of the tracer, what
  * is there is good. When it cannot be written any more, it ends there and the error is kept.
  *
- * Times are those of trace_now(). The image of a space is what the log has told of it; it belongs
+ * Times are those of memmap_monotonic_ns(). The image of a space is what the log has told of it; it belongs
  * to the space.
  *
  * Locking: none

@@ -23,8 +23,8 @@ static void look(struct trace *trace, const struct space *space, const char *cal
 		 struct memmap_addr_range touched)
 {
 	if (trace->history && touched.start < touched.end)
-		(void)history_record(trace->history, space->recorder, trace_now(), call, space->mm,
-				     touched);
+		(void)history_record(trace->history, space->recorder, memmap_monotonic_ns(), call,
+				     space->mm, touched);
 }
 
 /*
@@ -39,7 +39,7 @@ static void digest(struct trace *trace, struct space *space, pid_t pid)
 	    memcmp(space->text.data, space->maps.data, space->maps.length) != 0)
 		return;
 	memmap_mm_get_stats(space->mm, &stats);
-	log_maps(trace->log, trace_now(), pid,
+	log_maps(trace->log, memmap_monotonic_ns(), pid,
 		 stats.nr_vmas + memmap_mm_get_layout(space->mm).vsyscall,
 		 image_digest(space->maps.data, space->maps.length));
 }
@@ -138,18 +138,19 @@ static void collect_left(struct trace *trace, struct space *space, pid_t pid)
 void record_process(struct trace *trace, const struct process *process)
 {
 	if (trace->history)
-		(void)history_process(trace->history, process->pid, process->parent, trace_now(),
-				      NULL);
+		(void)history_process(trace->history, process->pid, process->parent,
+				      memmap_monotonic_ns(), NULL);
 	if (trace->log)
-		log_process(trace->log, trace_now(), process->pid, process->parent);
+		log_process(trace->log, memmap_monotonic_ns(), process->pid, process->parent);
 }
 
 void record_share(struct trace *trace, const struct process *parent, const struct process *child)
 {
 	if (trace->history)
-		(void)history_process(trace->history, child->pid, parent->pid, trace_now(), NULL);
+		(void)history_process(trace->history, child->pid, parent->pid,
+				      memmap_monotonic_ns(), NULL);
 	if (trace->log)
-		log_share(trace->log, trace_now(), parent->pid, child->pid);
+		log_share(trace->log, memmap_monotonic_ns(), parent->pid, child->pid);
 }
 
 void record_fork(struct trace *trace, const struct process *parent, const struct process *child)
@@ -157,11 +158,11 @@ void record_fork(struct trace *trace, const struct process *parent, const struct
 	child->space->changed_elsewhere = false;
 	begin_space(trace, child->space, child->pid);
 	if (trace->history)
-		(void)history_fork(trace->history, parent->pid, child->pid, trace_now());
+		(void)history_fork(trace->history, parent->pid, child->pid, memmap_monotonic_ns());
 	look(trace, child->space, NULL, HISTORY_EVERYWHERE);
 	if (trace->log) {
-		log_fork(trace->log, trace_now(), parent->pid, child->pid, parent->space->image,
-			 child->space->mm, &child->space->image);
+		log_fork(trace->log, memmap_monotonic_ns(), parent->pid, child->pid,
+			 parent->space->image, child->space->mm, &child->space->image);
 		digest(trace, child->space, child->pid);
 	}
 }
@@ -176,12 +177,12 @@ static void record_space(struct trace *trace, const struct process *process, con
 		return;
 	memmap_process_executable(process->pid, program, sizeof(program));
 	if (trace->history)
-		(void)history_exec(trace->history, process->pid, trace_now(), process->command,
-				   program);
+		(void)history_exec(trace->history, process->pid, memmap_monotonic_ns(),
+				   process->command, program);
 	look(trace, space, NULL, HISTORY_EVERYWHERE);
 	if (trace->log) {
-		log_exec(trace->log, what, trace_now(), process->pid, process->command, program,
-			 space->mm, &space->image);
+		log_exec(trace->log, what, memmap_monotonic_ns(), process->pid, process->command,
+			 program, space->mm, &space->image);
 		digest(trace, space, process->pid);
 	}
 }
@@ -199,7 +200,8 @@ void record_attach(struct trace *trace, const struct process *process)
 void record_thread(struct trace *trace, const struct thread *thread)
 {
 	if (trace->log)
-		log_thread(trace->log, trace_now(), thread->process->pid, thread->task->tid);
+		log_thread(trace->log, memmap_monotonic_ns(), thread->process->pid,
+			   thread->task->tid);
 }
 
 void record_entry(struct trace *trace, struct thread *thread)
@@ -263,7 +265,8 @@ void record_leaving(struct trace *trace, const struct thread *thread)
 	collect_left(trace, space, thread->process->pid);
 	look(trace, space, NULL, HISTORY_EVERYWHERE);
 	if (trace->log) {
-		log_look(trace->log, trace_now(), thread->process->pid, space->mm, space->image);
+		log_look(trace->log, memmap_monotonic_ns(), thread->process->pid, space->mm,
+			 space->image);
 		digest(trace, space, thread->process->pid);
 	}
 }
@@ -271,13 +274,14 @@ void record_leaving(struct trace *trace, const struct thread *thread)
 void record_thread_end(struct trace *trace, const struct thread *thread)
 {
 	if (trace->log)
-		log_thread_end(trace->log, trace_now(), thread->process->pid, thread->task->tid);
+		log_thread_end(trace->log, memmap_monotonic_ns(), thread->process->pid,
+			       thread->task->tid);
 }
 
 void record_exit(struct trace *trace, const struct process *process)
 {
 	if (trace->history)
-		history_exit(trace->history, process->pid, trace_now(), process->status);
+		history_exit(trace->history, process->pid, memmap_monotonic_ns(), process->status);
 	if (trace->log)
-		log_exit(trace->log, trace_now(), process->pid, process->status);
+		log_exit(trace->log, memmap_monotonic_ns(), process->pid, process->status);
 }

@@ -17,35 +17,27 @@ static json_t *command_of(const struct trace *trace)
 	return words;
 }
 
-static json_t *counts_of(const struct process *process)
+static uint64_t count_of(const struct process *process, enum call_id id)
+{
+	return process->counts[id];
+}
+
+/* Of how many calls the exit was seen: from those, the times of all are estimated. */
+static uint64_t timed_of(const struct process *process, enum call_id id)
+{
+	return process->timed[id];
+}
+
+/* Something of each kind of call that was made, by name. */
+static json_t *by_call(const struct process *process,
+		       uint64_t (*number)(const struct process *process, enum call_id id))
 {
 	json_t *calls = json_object();
 	for (size_t i = 0; i < NR_CALLS; i++)
 		if (process->counts[i] > 0)
 			json_object_set_new(calls, call_name((enum call_id)i),
-					    json_number(process->counts[i]));
+					    json_number(number(process, (enum call_id)i)));
 	return calls;
-}
-
-static json_t *times_of(const struct process *process)
-{
-	json_t *times = json_object();
-	for (size_t i = 0; i < NR_CALLS; i++)
-		if (process->counts[i] > 0)
-			json_object_set_new(times, call_name((enum call_id)i),
-					    json_number(process_call_ns(process, (enum call_id)i)));
-	return times;
-}
-
-/* Of how many calls the exit was seen: from those, the times of all are estimated. */
-static json_t *timed_of(const struct process *process)
-{
-	json_t *timed = json_object();
-	for (size_t i = 0; i < NR_CALLS; i++)
-		if (process->counts[i] > 0)
-			json_object_set_new(timed, call_name((enum call_id)i),
-					    json_number(process->timed[i]));
-	return timed;
 }
 
 /* The stack of a site, innermost first; null: it is not known. */
@@ -117,9 +109,9 @@ static json_t *process_of(const struct process *process)
 			    process->ended && WIFSIGNALED(process->status)
 				    ? json_integer(WTERMSIG(process->status))
 				    : json_null());
-	json_object_set_new(object, "calls", counts_of(process));
-	json_object_set_new(object, "call_ns", times_of(process));
-	json_object_set_new(object, "calls_timed", timed_of(process));
+	json_object_set_new(object, "calls", by_call(process, count_of));
+	json_object_set_new(object, "call_ns", by_call(process, process_call_ns));
+	json_object_set_new(object, "calls_timed", by_call(process, timed_of));
 	json_object_set_new(object, "max_vmas", json_number(process->max_vmas));
 	json_object_set_new(object, "peak_mapped_bytes", json_number(process->peak_bytes));
 	return object;

@@ -44,11 +44,11 @@ static int64_t model_mmap(struct trace *trace, struct thread *thread, uint64_t a
 {
 	const uint64_t *args = thread->call.args;
 	const struct memmap_shared_anonymous shared = {trace->files, create_shared};
-	const uint64_t before = trace_now();
+	const uint64_t before = memmap_monotonic_ns();
 	const int64_t result =
 		memmap_mm_sys_mmap(thread->process->space->mm, addr, args[1], args[2], flags,
 				   opened ? &opened->facts : NULL, args[5], &shared);
-	trace->model_ns += trace_now() - before;
+	trace->model_ns += memmap_monotonic_ns() - before;
 	return result;
 }
 
@@ -453,11 +453,11 @@ void mirror_entry(struct trace *trace, struct thread *thread)
 	follow_growth(trace, thread);
 	settle_call(trace, thread);
 	const bool shows = call_shows(thread);
-	const uint64_t before = trace_now();
+	const uint64_t before = memmap_monotonic_ns();
 	thread->mode = make_call(trace, thread);
 	/* mmap() looks at files first, and measures the model by itself. */
 	if (thread->id != CALL_MMAP)
-		trace->model_ns += trace_now() - before;
+		trace->model_ns += memmap_monotonic_ns() - before;
 	thread->unwatched = may_go_unwatched(trace, thread, shows);
 }
 

@@ -4,7 +4,8 @@
  *
  *   entry of a call   the model makes it too (mirror.c); the program goes on into the kernel
  *   its exit          the program goes on; then, while it already runs, the kernel's maps are read,
- *                     and result and maps are compared (check.c)
+ *                     and result and maps are compared (check.c). Of most calls it is not waited
+ *                     for: their maps are compared at the next stop at the latest (unwatched.c)
  *   exec              a new space, seeded from what the kernel has made (seed.c)
  *   fork, vfork, ...  a copy of the parent's model, or a share in it
  *   end of a process  its share in the space goes
@@ -23,7 +24,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/output_file.h"
@@ -38,13 +38,6 @@
 
 /* How long maps is asked again whether a call was made, before its thread is halted. */
 #define ASK_AGAIN_NS 50000u
-
-uint64_t trace_now(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /*
  * ---- Processes and threads ----
@@ -121,9 +114,9 @@ static bool check_own(struct trace *trace, struct thread *thread)
 	struct space *space = thread->process->space;
 	if (!space || space->in_flight != thread || !thread->unwatched)
 		return false;
-	const uint64_t before = trace_now();
+	const uint64_t before = memmap_monotonic_ns();
 	check_unwatched(trace, thread);
-	trace->checks_ns += trace_now() - before;
+	trace->checks_ns += memmap_monotonic_ns() - before;
 	thread->unwatched = false;
 	space->in_flight = NULL;
 	return true;
@@ -137,9 +130,9 @@ static bool still_in_flight(struct trace *trace, struct space *space)
 	struct thread *thread = space->in_flight;
 	if (!thread || !thread->unwatched)
 		return thread != NULL;
-	const uint64_t before = trace_now();
+	const uint64_t before = memmap_monotonic_ns();
 	const bool seen = check_seen(trace, thread);
-	trace->checks_ns += trace_now() - before;
+	trace->checks_ns += memmap_monotonic_ns() - before;
 	if (seen) {
 		thread->unwatched = false;
 		space->in_flight = NULL;
@@ -171,7 +164,7 @@ static void begin_call(struct trace *trace, struct thread *thread)
 		check_maps(trace, space, thread, true);
 	record_entry(trace, thread);
 	mirror_entry(trace, thread);
-	thread->call_began = trace_now();
+	thread->call_began = memmap_monotonic_ns();
 	if (!thread->unwatched) {
 		memmap_tracer_resume(trace->tracer, thread->task);
 		return;
@@ -255,9 +248,9 @@ static void enqueue(struct space *space, struct thread *thread)
 /* Most calls are over within the time that it takes to ask again. */
 static bool soon_over(struct trace *trace, struct space *space)
 {
-	const uint64_t until = trace_now() + ASK_AGAIN_NS;
+	const uint64_t until = memmap_monotonic_ns() + ASK_AGAIN_NS;
 	while (still_in_flight(trace, space))
-		if (trace_now() > until)
+		if (memmap_monotonic_ns() > until)
 			return false;
 	return true;
 }
@@ -281,7 +274,7 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 {
 	struct space *space = thread->process->space;
 	thread->call.result = result;
-	thread->call_ended = trace_now();
+	thread->call_ended = memmap_monotonic_ns();
 	if (space->in_flight != thread) {
 		/* It was let go when the space was in other hands: nothing was mirrored. */
 		thread->process->counts[thread->id]++;
@@ -297,9 +290,9 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 	 */
 	memmap_tracer_resume(trace->tracer, thread->task);
 	if (thread->mode != MIRROR_NOTHING) {
-		const uint64_t before = trace_now();
+		const uint64_t before = memmap_monotonic_ns();
 		check_call(trace, thread);
-		trace->checks_ns += trace_now() - before;
+		trace->checks_ns += memmap_monotonic_ns() - before;
 	}
 	tell_call(trace, thread);
 	next_call(trace, space);
@@ -833,7 +826,7 @@ static int trace_it(const struct trace_options *options)
 	if (err) {
 		error_line("out of memory");
 	} else {
-		trace.began = trace_now();
+		trace.began = memmap_monotonic_ns();
 		err = options->pid ? attach(&trace, &stage)
 				   : memmap_tracer_start(options->command, &trace.tracer, &stage);
 		if (err)
@@ -850,7 +843,7 @@ static int trace_it(const struct trace_options *options)
 		progress_begin(&trace.progress, options->quiet || !options->pid);
 		run(&trace);
 		progress_end(&trace.progress);
-		trace.ended = trace_now();
+		trace.ended = memmap_monotonic_ns();
 		status = conclude(&trace, &report, &plot);
 	}
 	output_file_abandon(&report);

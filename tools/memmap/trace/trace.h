@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <platform/ptrace/clock.h>
+
 #include "common/terminal.h"
 #include "history/history.h"
 #include "options.h"
@@ -89,9 +91,6 @@ struct trace {
 /** Run the program of `options`, and report. Returns the exit status of memmap. */
 int trace_command(const struct trace_options *options);
 
-/** The clock of the trace. */
-uint64_t trace_now(void);
-
 /* ---- findings.c: what is found ---- */
 
 /** Note a difference. Lack of memory loses its words, not its being counted. */
@@ -140,9 +139,15 @@ void mirror_entry(struct trace *trace, struct thread *thread);
 /** A call has been made, with the result in `thread->call`: what the model could not do before. */
 void mirror_exit(struct trace *trace, struct thread *thread);
 
+/** The addresses that a call was about, in one range or two (mremap); empty where unused. */
+void mirror_touched(const struct thread *thread, struct memmap_addr_range touched[2]);
+
 /* ---- unwatched.c: calls whose exit need not be seen ---- */
 
-/** Will maps show it when the call that is about to be made succeeds? To be asked before the model makes it. */
+/**
+ * Will maps show it when the call that is about to be made succeeds? To be asked before the model
+ * makes it.
+ */
 bool call_shows(const struct thread *thread);
 
 /**
@@ -150,9 +155,6 @@ bool call_shows(const struct thread *thread);
  * call's exit?
  */
 bool may_go_unwatched(const struct trace *trace, const struct thread *thread, bool shows);
-
-/** The addresses that a call was about, in one range or two (mremap); empty where unused. */
-void mirror_touched(const struct thread *thread, struct memmap_addr_range touched[2]);
 
 /* ---- check.c: is the model what the kernel is? ---- */
 
