@@ -205,6 +205,61 @@ static void test_refused_by_the_kernel(void **state)
 	memmap_inproc_host_hook = NULL;
 }
 
+/* Of the calls by that name, so many are refused. */
+static const char *refused_call;
+static _Atomic(int) nr_to_refuse, nr_refused;
+
+static int refuse_some(const char *call)
+{
+	if (strcmp(call, refused_call) != 0 || nr_to_refuse == 0)
+		return 0;
+	nr_to_refuse--;
+	nr_refused++;
+	return -ENOMEM;
+}
+
+/* What the thread that serves faults needs: refused for a while, it delays a touch, and no more. */
+static void test_refused_while_serving(void **state)
+{
+	(void)state;
+	static const char *const calls[] = {"wait", "read fault", "wake", "signal event", "close"};
+	const int lowest_fd = dup(0);
+	close(lowest_fd);
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		struct ending ending = {0};
+		struct world w;
+		int fds[2];
+		refused_call = calls[i];
+		nr_to_refuse = nr_refused = 0;
+		memmap_inproc_host_hook = refuse_some;
+		begin_watched(&w, (struct memmap_inproc_options){.on_fault = end_touch,
+								 .context = &ending});
+		const uint64_t a = w.base, hole = a + 100 * K;
+		test_mm_set(&w.mm, 0, (struct test_vma){{a, a + 16 * K}, RW, &w.file, 0});
+		fill_pipe(fds);
+		(void)alarm(60); /* who is forgotten waits for ever */
+		nr_to_refuse = 3;
+		assert_int_equal(raw_read(fds[0], a + K, K), K);
+		assert_int_equal(w.file.bytes[K], 'x');
+		assert_int_equal(w.mm.nr_faults, 1);
+		uint64_t value = 0;
+		assert_true(try_touch(&ending, a + 9 * K, MEMMAP_READ, &value));
+		assert_int_equal(value, 9 * K);
+		assert_int_equal(raw_read(fds[0], hole, 8), -1);
+		assert_int_equal(errno, EFAULT);
+		assert_int_equal(memmap_inproc_verify(w.inproc), 0);
+		assert_int_equal(host_vmas(&w), stats_of(&w).nr_host_vmas);
+		close_pipe(fds);
+		world_end(&w);
+		(void)alarm(0);
+		memmap_inproc_host_hook = NULL;
+		assert_in_range(nr_refused, 2, 3);
+		const int fd = dup(0);
+		assert_int_equal(fd, lowest_fd);
+		close(fd);
+	}
+}
+
 /* Many threads that read(2) into the same pages, while these are taken away. */
 static _Atomic(bool) stop;
 
@@ -256,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_permissions),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_refused_by_the_kernel),
+		cmocka_unit_test(test_refused_while_serving),
 		cmocka_unit_test(test_storm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

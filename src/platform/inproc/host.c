@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -113,7 +114,7 @@ int memmap_inproc_host_userfaultfd(void)
 		err = -errno;
 	if (!err)
 		return fd;
-	(void)close(fd);
+	memmap_inproc_host_close(fd);
 	return err;
 }
 
@@ -134,9 +135,40 @@ int memmap_inproc_host_watch(int fd, struct memmap_addr_range ar)
 	return memmap_inproc_host_protect(ar, MEMMAP_READ_WRITE);
 }
 
+int memmap_inproc_host_wait(int fd, int event, int ms)
+{
+	struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = event, .events = POLLIN}};
+	int err = ask("wait");
+	if (err)
+		return err;
+	if (poll(fds, 2, ms) < 0)
+		return -errno;
+	return (fds[0].revents ? MEMMAP_INPROC_FAULT : 0) |
+	       (fds[1].revents ? MEMMAP_INPROC_EVENT : 0);
+}
+
+int memmap_inproc_host_read_fault(int fd, uint64_t *addr, bool *writes)
+{
+	struct uffd_msg message;
+	int err = ask("read fault");
+	if (err)
+		return err;
+	const ssize_t nr = read(fd, &message, sizeof(message));
+	if (nr < 0)
+		return -errno;
+	if (nr != (ssize_t)sizeof(message) || message.event != UFFD_EVENT_PAGEFAULT)
+		return -EAGAIN;
+	*addr = message.arg.pagefault.address;
+	*writes = message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
+	return 0;
+}
+
 int memmap_inproc_host_wake(int fd, struct memmap_addr_range ar)
 {
 	struct uffdio_range range = {.start = ar.start, .len = ar.end - ar.start};
+	int err = ask("wake");
+	if (err)
+		return err;
 	return ioctl(fd, UFFDIO_WAKE, &range) == 0 ? 0 : -errno;
 }
 
@@ -147,6 +179,22 @@ int memmap_inproc_host_event(void)
 		return err;
 	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return fd >= 0 ? fd : -errno;
+}
+
+int memmap_inproc_host_signal_event(int fd)
+{
+	const uint64_t one = 1;
+	int err = ask("signal event");
+	if (err)
+		return err;
+	return write(fd, &one, sizeof(one)) == (ssize_t)sizeof(one) ? 0 : -errno;
+}
+
+/* The descriptor is gone whatever close(2) says. */
+void memmap_inproc_host_close(int fd)
+{
+	(void)ask("close");
+	(void)close(fd);
 }
 
 int memmap_inproc_host_handlers(void)

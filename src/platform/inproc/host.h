@@ -34,6 +34,14 @@ int memmap_inproc_host_userfaultfd(void);
 int memmap_inproc_host_watch(int fd, struct memmap_addr_range ar);
 int memmap_inproc_host_wake(int fd, struct memmap_addr_range ar);
 int memmap_inproc_host_event(void); /* an eventfd */
+int memmap_inproc_host_signal_event(int fd);
+/* Until there is a fault to read, or the event was signalled, or `ms` (-1: no end): which of these. */
+#define MEMMAP_INPROC_FAULT 1
+#define MEMMAP_INPROC_EVENT 2
+int memmap_inproc_host_wait(int fd, int event, int ms);
+/* A touch that waits. -EAGAIN: there is none (any more). */
+int memmap_inproc_host_read_fault(int fd, uint64_t *addr, bool *writes);
+void memmap_inproc_host_close(int fd);
 
 /* Have faults come to base's handlers, see memmap_block_install_handlers(). */
 int memmap_inproc_host_handlers(void);

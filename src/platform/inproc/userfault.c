@@ -15,17 +15,14 @@
  *
  * Refused: faults of the thread itself. Handling a fault must not touch the region.
  */
-#include <errno.h>
-#include <linux/userfaultfd.h>
-#include <poll.h>
-#include <unistd.h>
-
 #include "platform/inproc/host.h"
 #include "platform/inproc/internal.h"
 #include <memmap/error.h>
 
 /* How long a refused page stays so. */
 #define REFUSED_MS 5
+/* How long until a call that had to succeed is made again. */
+#define AGAIN_MS 1
 
 static struct memmap_addr_range page_at(uint64_t addr)
 {
@@ -56,12 +53,18 @@ static void refuse(struct memmap_inproc *inproc, uint64_t addr)
 	(void)pthread_mutex_unlock(&inproc->lock);
 }
 
-static void serve(struct memmap_inproc *inproc, const struct uffd_msg *message)
+/* Whoever waits for the page must not wait for ever. */
+static void wake(struct memmap_inproc *inproc, uint64_t addr)
 {
-	if (message->event != UFFD_EVENT_PAGEFAULT)
-		return;
-	const uint64_t addr = message->arg.pagefault.address;
-	const bool writes = message->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
+	const struct userfault *u = &inproc->userfault;
+	while (memmap_inproc_host_wake(u->fd, page_at(addr)) != 0) {
+		if (memmap_inproc_host_wait(-1, u->stop, AGAIN_MS) > 0)
+			return; /* closing the userfaultfd wakes everybody */
+	}
+}
+
+static void serve(struct memmap_inproc *inproc, uint64_t addr, bool writes)
+{
 	enum memmap_fault_code code;
 	atomic_fetch_add_explicit(&inproc->nr_kernel_waits, 1, memory_order_relaxed);
 	(void)pthread_mutex_lock(&inproc->lock);
@@ -70,25 +73,26 @@ static void serve(struct memmap_inproc *inproc, const struct uffd_msg *message)
 	int err = faults.handle(faults.context, addr, writes ? MEMMAP_WRITE : MEMMAP_READ, &code);
 	if (err)
 		refuse(inproc, addr);
-	(void)memmap_inproc_host_wake(inproc->userfault.fd, page_at(addr));
+	wake(inproc, addr);
 }
 
 static void *serve_all(void *arg)
 {
 	struct memmap_inproc *inproc = arg;
 	struct userfault *u = &inproc->userfault;
-	struct pollfd fds[] = {{.fd = u->fd, .events = POLLIN}, {.fd = u->stop, .events = POLLIN}};
 	for (;;) {
 		(void)pthread_mutex_lock(&inproc->lock);
 		const int timeout = u->nr_refused ? REFUSED_MS : -1;
 		(void)pthread_mutex_unlock(&inproc->lock);
-		const int nr = poll(fds, 2, timeout);
-		if (fds[1].revents)
+		/* What fails is tried again: whoever waits has nobody else. */
+		const int what = memmap_inproc_host_wait(u->fd, u->stop, timeout);
+		uint64_t addr;
+		bool writes;
+		if (what > 0 && what & MEMMAP_INPROC_EVENT)
 			return NULL;
-		struct uffd_msg message;
-		if (nr > 0 && read(u->fd, &message, sizeof(message)) == (ssize_t)sizeof(message)) {
-			serve(inproc, &message);
-		} else if (nr == 0) {
+		if (what > 0 && memmap_inproc_host_read_fault(u->fd, &addr, &writes) == 0) {
+			serve(inproc, addr, writes);
+		} else if (what == 0) {
 			(void)pthread_mutex_lock(&inproc->lock);
 			forgive(inproc);
 			(void)pthread_mutex_unlock(&inproc->lock);
@@ -115,9 +119,9 @@ int inproc_userfault_begin(struct memmap_inproc *inproc)
 		err = memmap_inproc_host_thread(&u->thread, serve_all, inproc);
 		if (!err)
 			return 0;
-		(void)close(u->stop);
+		memmap_inproc_host_close(u->stop);
 	}
-	(void)close(u->fd);
+	memmap_inproc_host_close(u->fd);
 	u->fd = -1;
 	return err;
 }
@@ -127,11 +131,11 @@ void inproc_userfault_end(struct memmap_inproc *inproc)
 	struct userfault *u = &inproc->userfault;
 	if (u->fd < 0)
 		return;
-	const uint64_t one = 1;
-	while (write(u->stop, &one, sizeof(one)) < 0 && errno == EINTR)
+	/* The thread must be gone: it uses all this. */
+	while (memmap_inproc_host_signal_event(u->stop) != 0)
 		;
 	(void)pthread_join(u->thread, NULL);
-	(void)close(u->stop);
-	(void)close(u->fd);
+	memmap_inproc_host_close(u->stop);
+	memmap_inproc_host_close(u->fd);
 	u->fd = -1;
 }
