@@ -33,7 +33,8 @@
  * less than they need. With the option `userfaultfd` they are served, too, by a thread: what is not
  * mapped is then faulted in on behalf of the kernel as it would be for the guest. Every fault of what
  * is not mapped takes that way then, and costs ten times as much. What the kernel writes to where only
- * reading is mapped (a page that is not yet copied, say) still is -EFAULT: touch it for writing first.
+ * reading is mapped (a page that is not yet copied, say) still is -EFAULT: touch it for writing first. And
+ * a page that was refused stays so to the kernel for some milliseconds, should it be mapped just then.
  *
  * Under ThreadSanitizer set report_signal_unsafe=0: faults are handled in a signal handler, but only such
  * as the thread itself has caused, where it holds no lock.

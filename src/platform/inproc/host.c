@@ -17,6 +17,9 @@
 #include <memmap/block.h>
 #include <memmap/platform.h>
 
+#ifndef MREMAP_DONTUNMAP
+#	define MREMAP_DONTUNMAP 4
+#endif
 #ifndef MADV_POPULATE_READ
 #	define MADV_POPULATE_READ  22
 #	define MADV_POPULATE_WRITE 23
@@ -108,7 +111,7 @@ int memmap_inproc_host_userfaultfd(void)
 	const int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOSYS ? -EOPNOTSUPP : -errno;
-	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_EVENT_REMAP};
 	err = ask("userfaultfd api");
 	if (!err && ioctl(fd, UFFDIO_API, &api) != 0)
 		err = -errno;
@@ -135,16 +138,16 @@ int memmap_inproc_host_watch(int fd, struct memmap_addr_range ar)
 	return memmap_inproc_host_protect(ar, MEMMAP_READ_WRITE);
 }
 
-int memmap_inproc_host_wait(int fd, int event, int ms)
+int memmap_inproc_host_wait(int fd, int stop, int ms)
 {
-	struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = event, .events = POLLIN}};
+	struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = stop, .events = POLLIN}};
 	int err = ask("wait");
 	if (err)
 		return err;
 	if (poll(fds, 2, ms) < 0)
 		return -errno;
-	return (fds[0].revents ? MEMMAP_INPROC_FAULT : 0) |
-	       (fds[1].revents ? MEMMAP_INPROC_EVENT : 0);
+	return (fds[0].revents ? MEMMAP_INPROC_READABLE : 0) |
+	       (fds[1].revents ? MEMMAP_INPROC_STOPPED : 0);
 }
 
 int memmap_inproc_host_read_fault(int fd, uint64_t *addr, bool *writes)
@@ -172,6 +175,19 @@ int memmap_inproc_host_wake(int fd, struct memmap_addr_range ar)
 	return ioctl(fd, UFFDIO_WAKE, &range) == 0 ? 0 : -errno;
 }
 
+int memmap_inproc_host_copy_watched(uint64_t from, struct memmap_addr_range ar)
+{
+	const size_t length = ar.end - ar.start;
+	int err = ask("copy watched");
+	if (err)
+		return err;
+	return mremap(memmap_pointer_of_(from), length, length,
+		      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+		      memmap_pointer_of_(ar.start)) != MAP_FAILED
+		       ? 0
+		       : -errno;
+}
+
 int memmap_inproc_host_event(void)
 {
 	int err = ask("eventfd");
@@ -188,6 +204,15 @@ int memmap_inproc_host_signal_event(int fd)
 	if (err)
 		return err;
 	return write(fd, &one, sizeof(one)) == (ssize_t)sizeof(one) ? 0 : -errno;
+}
+
+int memmap_inproc_host_clear_event(int fd)
+{
+	uint64_t nr;
+	int err = ask("clear event");
+	if (err)
+		return err;
+	return read(fd, &nr, sizeof(nr)) == (ssize_t)sizeof(nr) ? 0 : -errno;
 }
 
 /* The descriptor is gone whatever close(2) says. */

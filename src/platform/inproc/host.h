@@ -33,12 +33,18 @@ int memmap_inproc_host_userfaultfd(void);
 /* Have touches of `ar`, which is clear, wait at `fd`. */
 int memmap_inproc_host_watch(int fd, struct memmap_addr_range ar);
 int memmap_inproc_host_wake(int fd, struct memmap_addr_range ar);
+/*
+ * What is mapped in `ar` is replaced, at once, by as much from `from` on, which is watched and stays so.
+ * Returns when somebody else has read from the userfaultfd. On failure nothing may be mapped in `ar`.
+ */
+int memmap_inproc_host_copy_watched(uint64_t from, struct memmap_addr_range ar);
 int memmap_inproc_host_event(void); /* an eventfd */
 int memmap_inproc_host_signal_event(int fd);
-/* Until there is a fault to read, or the event was signalled, or `ms` (-1: no end): which of these. */
-#define MEMMAP_INPROC_FAULT 1
-#define MEMMAP_INPROC_EVENT 2
-int memmap_inproc_host_wait(int fd, int event, int ms);
+int memmap_inproc_host_clear_event(int fd);
+/* Until `fd` can be read, or the event `stop` was signalled, or `ms` (-1: no end): which of these. */
+#define MEMMAP_INPROC_READABLE 1
+#define MEMMAP_INPROC_STOPPED  2
+int memmap_inproc_host_wait(int fd, int stop, int ms);
 /* A touch that waits. -EAGAIN: there is none (any more). */
 int memmap_inproc_host_read_fault(int fd, uint64_t *addr, bool *writes);
 void memmap_inproc_host_close(int fd);

@@ -55,8 +55,11 @@ static inline int host_mapping_split(struct memmap_addr_range r, struct host_map
 
 struct userfault {
 	int fd;   /* -1: there is none */
-	int stop; /* an eventfd */
-	pthread_t thread;
+	int stop; /* an eventfd: both threads end */
+	int go;   /* an eventfd: `moving` has been set */
+	_Atomic(bool) moving;
+	uint64_t stencil; /* as long as the region, watched, and never touched */
+	pthread_t server, reader;
 	unsigned nr_refused; /* under the platform's lock */
 	uint64_t refused[MAX_REFUSED];
 };
@@ -96,6 +99,8 @@ void inproc_signals_end(struct memmap_inproc *inproc);
 
 /* userfault.c */
 int inproc_userfault_begin(struct memmap_inproc *inproc);
+/* Have `ar` watched instead of what is mapped there; -errno: nothing may be mapped. Under the lock. */
+int inproc_userfault_clear(struct memmap_inproc *inproc, struct memmap_addr_range ar);
 void inproc_userfault_end(struct memmap_inproc *inproc);
 
 #endif /* MEMMAP_SRC_PLATFORM_INPROC_INTERNAL_H */

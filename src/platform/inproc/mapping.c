@@ -115,9 +115,12 @@ static bool exceeds_budget(const struct memmap_inproc *inproc, struct memmap_add
 
 int inproc_clear(struct memmap_inproc *inproc, struct memmap_addr_range ar)
 {
+	const bool watched = inproc->userfault.fd >= 0;
+	if (watched && inproc_userfault_clear(inproc, ar) == 0)
+		return 0;
 	int err = memmap_inproc_host_clear(ar);
 	/* Unwatched, the kernel's touches are -EFAULT until it is mapped; the guest's come to us. */
-	if (!err && inproc->userfault.fd >= 0)
+	if (!err && watched)
 		(void)memmap_inproc_host_watch(inproc->userfault.fd, ar);
 	return err;
 }

@@ -6,12 +6,23 @@
  * missing, so that whoever touches one, the kernel included, waits until the thread has had the page
  * mapped over it and wakes it.
  *
+ * What is cleared must be watched again at once. Cleared first and then watched, it would for a moment be
+ * neither, and a read(2) into it fail that has every right to succeed. So a watched stretch is kept
+ * beside the region, the stencil, and mremap(2) puts as much of it as is needed over what is to go,
+ * leaving it where it is. Of that the kernel tells by an event, and it waits until that has been read. So
+ * there is another thread, which holds no lock while it reads: touches that it comes upon are woken
+ * afterwards, to wait again for the one that serves.
+ *
+ *   |   stencil   |    |== a ==|  region  |== b ==|
+ *          └──────────────────────────────────▲        b goes
+ *
  * A touch that must fail: the page is made untouchable, and the toucher woken, to find that out (SIGSEGV
  * for the guest, which then comes by way of signal.c; -EFAULT for the kernel). The page cannot stay so,
  * or the kernel could not touch it when something has been mapped there; so it is watched again a
  * moment later. A toucher that was too slow to notice waits again, and is refused again.
  *
- * Locking: the list of refused pages is under the platform's lock.
+ * Locking: the list of refused pages is under the platform's lock. Whoever clears holds it, too, so the
+ * thread that reads meanwhile must not take it.
  *
  * Refused: faults of the thread itself. Handling a fault must not touch the region.
  */
@@ -88,7 +99,7 @@ static void *serve_all(void *arg)
 		const int what = memmap_inproc_host_wait(u->fd, u->stop, timeout);
 		uint64_t addr;
 		bool writes;
-		if (what > 0 && what & MEMMAP_INPROC_EVENT)
+		if (what > 0 && what & MEMMAP_INPROC_STOPPED)
 			return NULL;
 		if (what > 0 && memmap_inproc_host_read_fault(u->fd, &addr, &writes) == 0) {
 			serve(inproc, addr, writes);
@@ -100,6 +111,113 @@ static void *serve_all(void *arg)
 	}
 }
 
+/* ---- Clearing ---- */
+
+/* Touches that are come upon while the stencil is copied; more are woken at once, and come again. */
+#define MAX_PUT_OFF 64
+
+/* Read all that comes, until the copy is made. */
+static void read_while_moving(struct memmap_inproc *inproc)
+{
+	struct userfault *u = &inproc->userfault;
+	uint64_t put_off[MAX_PUT_OFF], addr;
+	unsigned nr = 0;
+	bool writes;
+	while (u->moving) {
+		(void)memmap_inproc_host_wait(u->fd, -1, AGAIN_MS);
+		if (memmap_inproc_host_read_fault(u->fd, &addr, &writes) != 0)
+			continue;
+		if (nr < MAX_PUT_OFF)
+			put_off[nr++] = addr;
+		else
+			wake(inproc, addr);
+	}
+	while (nr > 0)
+		wake(inproc, put_off[--nr]);
+}
+
+static void *read_moves(void *arg)
+{
+	struct memmap_inproc *inproc = arg;
+	struct userfault *u = &inproc->userfault;
+	for (;;) {
+		const int what = memmap_inproc_host_wait(u->go, u->stop, -1);
+		if (what > 0 && what & MEMMAP_INPROC_STOPPED)
+			return NULL;
+		if (what > 0 && memmap_inproc_host_clear_event(u->go) == 0)
+			read_while_moving(inproc);
+	}
+}
+
+int inproc_userfault_clear(struct memmap_inproc *inproc, struct memmap_addr_range ar)
+{
+	struct userfault *u = &inproc->userfault;
+	u->moving = true;
+	int err = memmap_inproc_host_signal_event(u->go);
+	if (!err)
+		err = memmap_inproc_host_copy_watched(
+			u->stencil + (ar.start - inproc->region.start), ar);
+	u->moving = false;
+	return err;
+}
+
+/* ---- Life ---- */
+
+/*
+ * A page on either side keeps the stencil a VMA of its own. As part of another that has been touched, its
+ * copies would tell of where they come from, and not grow together with what lies beside them.
+ */
+static struct memmap_addr_range stencil_of(const struct memmap_inproc *inproc, uint64_t beside)
+{
+	const uint64_t length = inproc->region.end - inproc->region.start;
+	const uint64_t start = inproc->userfault.stencil;
+	return (struct memmap_addr_range){start - beside, start + length + beside};
+}
+
+static int begin_watching(struct memmap_inproc *inproc)
+{
+	struct userfault *u = &inproc->userfault;
+	int err = memmap_inproc_host_watch(u->fd, inproc->region);
+	if (!err)
+		err = memmap_inproc_host_reserve(&u->stencil, inproc->region.end -
+								      inproc->region.start +
+								      2 * MEMMAP_PAGE_SIZE);
+	if (err)
+		return err;
+	u->stencil += MEMMAP_PAGE_SIZE;
+	err = memmap_inproc_host_watch(u->fd, stencil_of(inproc, 0));
+	if (err)
+		(void)memmap_inproc_host_release(stencil_of(inproc, MEMMAP_PAGE_SIZE));
+	return err;
+}
+
+static int open_event(int *out)
+{
+	*out = memmap_inproc_host_event();
+	return *out < 0 ? *out : 0;
+}
+
+/* The thread must be gone: it uses all this. */
+static void join(const struct userfault *u, pthread_t thread)
+{
+	while (memmap_inproc_host_signal_event(u->stop) != 0)
+		;
+	(void)pthread_join(thread, NULL);
+}
+
+/* The program's signals are for its own threads. */
+static int begin_threads(struct memmap_inproc *inproc)
+{
+	struct userfault *u = &inproc->userfault;
+	int err = memmap_inproc_host_thread(&u->reader, read_moves, inproc);
+	if (!err) {
+		err = memmap_inproc_host_thread(&u->server, serve_all, inproc);
+		if (err)
+			join(u, u->reader);
+	}
+	return err;
+}
+
 int inproc_userfault_begin(struct memmap_inproc *inproc)
 {
 	struct userfault *u = &inproc->userfault;
@@ -109,17 +227,20 @@ int inproc_userfault_begin(struct memmap_inproc *inproc)
 		u->fd = -1;
 		return err;
 	}
-	int err = memmap_inproc_host_watch(u->fd, inproc->region);
+	int err = begin_watching(inproc);
 	if (!err) {
-		u->stop = memmap_inproc_host_event();
-		err = u->stop < 0 ? u->stop : 0;
-	}
-	if (!err) {
-		/* The program's signals are for its own threads. */
-		err = memmap_inproc_host_thread(&u->thread, serve_all, inproc);
-		if (!err)
-			return 0;
-		memmap_inproc_host_close(u->stop);
+		err = open_event(&u->stop);
+		if (!err) {
+			err = open_event(&u->go);
+			if (!err) {
+				err = begin_threads(inproc);
+				if (!err)
+					return 0;
+				memmap_inproc_host_close(u->go);
+			}
+			memmap_inproc_host_close(u->stop);
+		}
+		(void)memmap_inproc_host_release(stencil_of(inproc, MEMMAP_PAGE_SIZE));
 	}
 	memmap_inproc_host_close(u->fd);
 	u->fd = -1;
@@ -131,10 +252,10 @@ void inproc_userfault_end(struct memmap_inproc *inproc)
 	struct userfault *u = &inproc->userfault;
 	if (u->fd < 0)
 		return;
-	/* The thread must be gone: it uses all this. */
-	while (memmap_inproc_host_signal_event(u->stop) != 0)
-		;
-	(void)pthread_join(u->thread, NULL);
+	join(u, u->server);
+	join(u, u->reader);
+	(void)memmap_inproc_host_release(stencil_of(inproc, MEMMAP_PAGE_SIZE));
+	memmap_inproc_host_close(u->go);
 	memmap_inproc_host_close(u->stop);
 	memmap_inproc_host_close(u->fd);
 	u->fd = -1;
