@@ -588,6 +588,43 @@ static void group_exits(void)
 	}
 }
 
+static void *fork_until_gone(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			munmap(map(NULL, 2 * PAGE, PROT_READ, ANON, -1, 0), 2 * PAGE);
+			_exit(0);
+		}
+		await(pid);
+	}
+	return NULL;
+}
+
+/* Processes that end, or run another program, while one of their threads makes a child. */
+static void orphans(void)
+{
+	int fds[2];
+	char c;
+	CHECK(pipe2(fds, O_CLOEXEC) == 0);
+	for (unsigned int i = 0; i < 100; i++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			pthread_t id;
+			CHECK(pthread_create(&id, NULL, fork_until_gone, NULL) == 0);
+			usleep(1000 + i * 37);
+			if (i % 2)
+				execv(true_argv[0], true_argv);
+			_exit(0);
+		}
+		CHECK(await(pid) == 0);
+	}
+	/* Its other end is closed when all children of theirs have ended too. */
+	close(fds[1]);
+	CHECK(read(fds[0], &c, 1) == 0);
+}
+
 static void *map_once_and_end_all(void *arg)
 {
 	(void)arg;
@@ -827,6 +864,7 @@ static const struct {
 	{"undisturbed", undisturbed},
 	{"vfork_ends", vfork_ends},
 	{"group_exits", group_exits},
+	{"orphans", orphans},
 	{"first_ends", first_ends},
 	{"replaced", replaced},
 	{"thread_exec", thread_exec},

@@ -68,6 +68,27 @@ grep -q '</svg>' plot.svg || fail "the plot after SIGKILL"
 [ $? -eq 5 ] || fail "the status of a program with a child left"
 [ "$(cat out)" = late ] || fail "the child was not waited for"
 
+# Until memmap is asked to end: then what is left is killed, and memmap reports.
+rm -f from
+mkfifo from
+"$MEMMAP" trace --report=report.json -- sh -c 'sleep 1000 & echo $!; exit 5' > from 2> err &
+memmap=$!
+exec 6< from
+read -r left <&6
+for _ in $(seq 100); do
+	[ "$(ps -o ppid= -p "$left" | tr -d ' ')" -eq 1 ] 2> /dev/null && break
+	sleep 0.05
+done
+sleep 0.2
+[ -e "/proc/$left" ] || fail "the child has not been waited for"
+kill -TERM "$memmap"
+wait "$memmap"
+found=$?
+[ "$found" -eq 5 ] || fail "exit status $found after the end was asked for: $(cat err)"
+gone "$left" || fail "process $left has outlived memmap"
+"$CHECK_REPORT" report.json || fail "the report after the end was asked for"
+grep -q 'exited with 5' err || fail "the summary after the end was asked for: $(cat err)"
+
 # 32-bit system calls, where the kernel has them.
 if (ulimit -c 0; "$EXERCISE" foreign) 2>/dev/null; then
 	status 125 "$MEMMAP" trace -q --report=report.json -- "$EXERCISE" foreign

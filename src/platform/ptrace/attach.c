@@ -53,7 +53,7 @@ static void remember_alarm(int signal)
 	alarm(1);
 }
 
-static void leave_on_signals(void)
+void tracer_leave_on_signals(void)
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction action = {.sa_handler = ask}, old;
@@ -211,7 +211,7 @@ int memmap_tracer_attach(pid_t pid, struct memmap_tracer **out, enum memmap_trac
 	tracer->root = pid;
 	tracer->attached = true;
 	tracer->options = OPTIONS;
-	leave_on_signals();
+	tracer_leave_on_signals();
 	int nr, err = 0;
 	do {
 		nr = seize_all(tracer);

@@ -16,12 +16,17 @@
  *   a group stop         the task is left stopped with PTRACE_LISTEN, as job control wants it
  *
  * A task that is stopped can be killed at any moment: every request then fails with ESRCH, which is
- * no error here, since waitpid() will tell of the end.
+ * no error here, since waitpid() will tell of the end. Or it stops once more, on its way out, before
+ * anything was asked about the first stop: the answers are about the second then.
+ *
+ * A task that is killed while it makes a child tells nothing of the child, which would wait for ever:
+ * it becomes an ORPHAN after a while.
  */
 #include "tracer_internal.h"
 
 #include "clock.h"
 #include "launch.h"
+#include "process_info.h"
 #include "seccomp_filter.h"
 
 #include <errno.h>
@@ -40,6 +45,10 @@
 
 /* How long the next stop is looked for before it is waited for. */
 #define LOOK_FOR_NS UINT64_C(50000)
+
+/* How long a child waits for its parent's event. The parent only needs to be given a processor. */
+#define EARLY_NS      UINT64_C(500000000)
+#define EARLY_LOOK_NS 1000000
 
 #define X32_CALL_BIT UINT64_C(0x40000000)
 
@@ -90,6 +99,24 @@ void tracer_remove_task(struct memmap_tracer *tracer, struct memmap_task *task)
 {
 	unlink_task(tracer, task);
 	free(task);
+}
+
+/* The task waits for its parent's event from now on. */
+static void begin_early(struct memmap_tracer *tracer, struct memmap_task *task)
+{
+	if (task->early_since != 0)
+		return;
+	task->early_since = memmap_monotonic_ns();
+	tracer->nr_early++;
+}
+
+/* It waits no longer, or has no need to. */
+static void end_early(struct memmap_tracer *tracer, struct memmap_task *task)
+{
+	if (task->early_since == 0)
+		return;
+	task->early_since = 0;
+	tracer->nr_early--;
 }
 
 /*
@@ -201,8 +228,12 @@ static bool call_entry(struct memmap_task *task, const struct __ptrace_syscall_i
 static bool seccomp_stop(struct memmap_task *task, struct memmap_trace_event *event)
 {
 	struct __ptrace_syscall_info info;
-	return ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) > 0 &&
-	       call_entry(task, &info, info.seccomp.nr, info.seccomp.args, event);
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <= 0 ||
+	    info.op != PTRACE_SYSCALL_INFO_SECCOMP) {
+		task->stopped = false; /* killed: its next stop is told of by itself */
+		return false;
+	}
+	return call_entry(task, &info, info.seccomp.nr, info.seccomp.args, event);
 }
 
 /* At the exit of a call. */
@@ -272,19 +303,33 @@ static uint64_t clone_flags(pid_t tid)
 	}
 }
 
-/* At a fork, vfork or clone event of `task`. */
-static int clone_event(struct memmap_tracer *tracer, struct memmap_task *task,
+/* What the task's stop of this sort carries. False: it has been killed, and stands there no more. */
+static bool event_message(const struct memmap_task *task, int sort, unsigned long *message)
+{
+	siginfo_t info;
+	return ptrace(PTRACE_GETEVENTMSG, task->tid, 0, message) == 0 &&
+	       ptrace(PTRACE_GETSIGINFO, task->tid, 0, &info) == 0 &&
+	       info.si_code == (SIGTRAP | sort << 8);
+}
+
+/* At a fork, vfork or clone event of `task`: which one is its sort. */
+static int clone_event(struct memmap_tracer *tracer, struct memmap_task *task, int sort,
 		       struct memmap_trace_event *event)
 {
 	unsigned long message = 0;
-	if (ptrace(PTRACE_GETEVENTMSG, task->tid, 0, &message))
-		return 0; /* killed */
+	if (!event_message(task, sort, &message)) {
+		task->stopped = false;
+		return 0;
+	}
 	const pid_t tid = (pid_t)message;
 	struct memmap_task *child = tracer_find_task(tracer, tid);
 	if (!child)
 		child = tracer_add_task(tracer, tid);
 	if (!child)
 		return -ENOMEM;
+	if (child->attached)
+		return 0; /* told of as an orphan */
+	end_early(tracer, child);
 	child->attached = true;
 	child->no_exit = task->no_exit;
 	event->kind = MEMMAP_TRACE_CLONE;
@@ -307,10 +352,13 @@ static int clone_event(struct memmap_tracer *tracer, struct memmap_task *task,
 static int task_ended(struct memmap_tracer *tracer, struct memmap_task *task, int status,
 		      struct memmap_trace_event *event)
 {
-	if (task->tid == tracer->root)
+	if (task->tid == tracer->root && forward_to != 0) {
 		forward_to = 0;
+		tracer_leave_on_signals();
+	}
 	if (!task->attached) {
 		/* Killed before its parent's event: told after that. */
+		begin_early(tracer, task);
 		task->born_dead = true;
 		task->stopped = false;
 		task->dead_status = status;
@@ -329,7 +377,7 @@ static void leave_thread(struct memmap_tracer *tracer, struct memmap_task *leade
 			 struct memmap_trace_event *event)
 {
 	unsigned long former = 0;
-	if (ptrace(PTRACE_GETEVENTMSG, leader->tid, 0, &former) || (pid_t)former == leader->tid)
+	if (!event_message(leader, PTRACE_EVENT_EXEC, &former) || (pid_t)former == leader->tid)
 		return;
 	struct memmap_task *thread = tracer_find_task(tracer, (pid_t)former);
 	event->was_thread = true;
@@ -373,7 +421,7 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
 	case PTRACE_EVENT_CLONE:
-		told = clone_event(tracer, task, event);
+		told = clone_event(tracer, task, status >> 16, event);
 		break;
 	case PTRACE_EVENT_EXEC:
 		leave_thread(tracer, task, event);
@@ -409,7 +457,46 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 	task->halting = false;
 	if (told == 0 && task->attached)
 		memmap_tracer_resume(tracer, task);
+	if (told == 0 && !task->attached)
+		begin_early(tracer, task);
 	return told;
+}
+
+/* A task that has waited for its parent's event for too long; NULL: none. */
+static struct memmap_task *find_overdue(struct memmap_tracer *tracer)
+{
+	const uint64_t now = memmap_monotonic_ns();
+	for (size_t i = 0; i < TRACER_NR_BUCKETS; i++)
+		for (struct memmap_task *task = tracer->buckets[i]; task;
+		     task = task->next_in_bucket)
+			if (task->early_since != 0 && now - task->early_since > EARLY_NS)
+				return task;
+	return NULL;
+}
+
+/*
+ * Nobody will tell of this task, if it is a process; a thread ends together with what made it. Returns
+ * whether there is an event.
+ */
+static bool overdue(struct memmap_tracer *tracer, struct memmap_task *task,
+		    struct memmap_trace_event *event)
+{
+	uint64_t capabilities;
+	pid_t group, by;
+	end_early(tracer, task);
+	if (task->born_dead) {
+		tracer_remove_task(tracer, task);
+		return false;
+	}
+	if (memmap_process_status(task->tid, &capabilities, &group, &by) || group != task->tid) {
+		begin_early(tracer, task);
+		return false;
+	}
+	task->attached = true;
+	event->kind = MEMMAP_TRACE_ORPHAN;
+	event->task = task;
+	event->stopped = true;
+	return true;
 }
 
 static bool has_processor_to_spare(void)
@@ -424,7 +511,8 @@ static bool has_processor_to_spare(void)
 
 /*
  * Going to sleep and being woken up costs more than most calls take. So while one stop follows soon
- * on the other, the next one is looked for, for a moment, before it is waited for.
+ * on the other, the next one is looked for, for a moment, before it is waited for. Returns 0 when
+ * a task has waited too long for its parent's event.
  */
 static pid_t wait_soon(struct memmap_tracer *tracer, int *status)
 {
@@ -436,7 +524,13 @@ static pid_t wait_soon(struct memmap_tracer *tracer, int *status)
 				return tid;
 		} while (memmap_monotonic_ns() - began < LOOK_FOR_NS);
 	}
-	const pid_t tid = waitpid(-1, status, __WALL);
+	pid_t tid;
+	while ((tid = waitpid(-1, status, __WALL | (tracer->nr_early > 0 ? WNOHANG : 0))) == 0) {
+		const struct timespec pause = {.tv_nsec = EARLY_LOOK_NS};
+		if (find_overdue(tracer))
+			return 0;
+		nanosleep(&pause, NULL);
+	}
 	tracer->is_busy = tid > 0 && memmap_monotonic_ns() - began < 2 * LOOK_FOR_NS &&
 			  has_processor_to_spare();
 	return tid;
@@ -455,7 +549,7 @@ static int next(struct memmap_tracer *tracer, struct memmap_trace_event *event)
 {
 	for (;;) {
 		*event = (struct memmap_trace_event){0};
-		if (tracer->attached && tracer_asked_to_leave()) {
+		if (!tracer->leaving && tracer_asked_to_leave()) {
 			tracer->leaving = true;
 			event->kind = MEMMAP_TRACE_LEAVING;
 			return 0;
@@ -469,6 +563,11 @@ static int next(struct memmap_tracer *tracer, struct memmap_trace_event *event)
 				return -errno;
 			event->kind = MEMMAP_TRACE_DONE;
 			return 0;
+		}
+		if (tid == 0) {
+			if (overdue(tracer, find_overdue(tracer), event))
+				return 0;
+			continue;
 		}
 		struct memmap_task *task = tracer_find_task(tracer, tid);
 		if (!task)
@@ -499,11 +598,13 @@ int memmap_tracer_next(struct memmap_tracer *tracer, struct memmap_trace_event *
 		*event = tracer->early;
 		return 0;
 	}
-	if (tracer->leaving) {
+	if (tracer->leaving && tracer->attached) {
 		tracer_let_go(tracer);
 		*event = (struct memmap_trace_event){.kind = MEMMAP_TRACE_DONE};
 		return 0;
 	}
+	if (tracer->leaving)
+		memmap_tracer_kill_all(tracer);
 	if (tracer->nr_untold > 0) {
 		struct memmap_task *task = tracer_next_untold(tracer);
 		*event = (struct memmap_trace_event){

@@ -47,15 +47,16 @@ struct memmap_task {
 	bool attached; /* its parent's event has been seen */
 	bool stopped;
 	bool is_thread; /* of a process whose first thread is another: its end is told once, as EXITED */
-	bool no_exit;   /* it does not stop on its way out */
-	bool in_call;   /* between a call's two stops */
-	bool halting;   /* asked to halt: its next stop is told, whatever it is for */
-	bool listening; /* stopped by job control */
-	bool untold;    /* attached to, and not told of yet */
-	bool kept;      /* its stop has been kept, to be looked at later */
-	bool born_dead; /* it ended before its parent's event */
-	bool stripped;  /* the call is a clone whose CLONE_UNTRACED was taken out */
-	int deliver;    /* the signal to deliver when it is resumed */
+	bool no_exit;         /* it does not stop on its way out */
+	bool in_call;         /* between a call's two stops */
+	bool halting;         /* asked to halt: its next stop is told, whatever it is for */
+	bool listening;       /* stopped by job control */
+	bool untold;          /* attached to, and not told of yet */
+	bool kept;            /* its stop has been kept, to be looked at later */
+	bool born_dead;       /* it ended before its parent's event */
+	uint64_t early_since; /* it waits for its parent's event, from this time (ns) on; 0: no */
+	bool stripped;        /* the call is a clone whose CLONE_UNTRACED was taken out */
+	int deliver;          /* the signal to deliver when it is resumed */
 	int dead_status;
 };
 
@@ -70,8 +71,9 @@ struct memmap_traced_call {
 enum memmap_trace_kind {
 	MEMMAP_TRACE_ATTACHED, /* a thread of the process that was attached to; the first one is
 	                            the leader's, and all others stand still as well then */
-	MEMMAP_TRACE_LEAVING,  /* attached: the tracer was asked to end. No task makes a memory call
-	                            until the next event is asked for, which lets all go */
+	MEMMAP_TRACE_LEAVING,  /* the tracer was asked to end. No task makes a memory call until the
+	                            next event is asked for, which lets all go; those that were not
+	                            attached to are killed, and go on to tell of their end */
 	MEMMAP_TRACE_CALL_ENTRY, /* a memory call is about to be made */
 	MEMMAP_TRACE_CALL_EXIT,  /* it has been made */
 	MEMMAP_TRACE_FOREIGN,    /* a call of another ABI (i386, x32): the engine cannot follow */
@@ -81,6 +83,8 @@ enum memmap_trace_kind {
 	                            end, its address space is still there */
 	MEMMAP_TRACE_EXITED,     /* the task is gone; its struct is freed at the next event */
 	MEMMAP_TRACE_HALTED,     /* as memmap_tracer_halt() asked: what it was in is over */
+	MEMMAP_TRACE_ORPHAN,     /* a new process that no CLONE told of: what made it was killed, or
+	                            replaced by an exec, meanwhile */
 	MEMMAP_TRACE_DONE,       /* nobody is left */
 };
 
@@ -178,7 +182,8 @@ void memmap_tracer_kill_all(struct memmap_tracer *tracer);
 /**
  * From now on, until the first process ends: signals that a process sends to this one (SIGTERM,
  * SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2) go on to the first process; those that the terminal
- * sends (^C, ^\, hanging up) have reached it already and are ignored here.
+ * sends (^C, ^\, hanging up) have reached it already and are ignored here. When it has ended, SIGINT,
+ * SIGTERM and SIGHUP ask to end: LEAVING is told, and then all that is left is killed.
  */
 void memmap_tracer_forward_signals(struct memmap_tracer *tracer);
 

@@ -20,9 +20,10 @@ struct memmap_tracer {
 	pid_t root;
 	int options;   /* of ptrace(2), that every task has at first */
 	bool attached; /* to a process that ran already: every call stops */
-	bool leaving;  /* attached: all are let go at the next event */
+	bool leaving;  /* at the next event all are killed; attached: let go */
 	bool is_busy;  /* the last stop came soon: see wait_soon() */
 	size_t nr_tasks;
+	size_t nr_early;             /* tasks that wait for their parent's event */
 	struct memmap_task *gone;    /* told of as EXITED: freed at the next event */
 	struct memmap_task *untold;  /* born dead: its EXITED is the next event */
 	struct memmap_task *newborn; /* told of as CLONE's child: goes on at the next event */
@@ -44,7 +45,9 @@ void tracer_restore_untraced(struct memmap_task *task);
 
 /* The next thread that was attached to and is told of now; NULL: none. The leader comes first. */
 struct memmap_task *tracer_next_untold(struct memmap_tracer *tracer);
-/* Was the tracer asked to end? */
+/* From now on, SIGINT, SIGTERM and SIGHUP ask the tracer to end. */
+void tracer_leave_on_signals(void);
+/* Was it asked to? */
 bool tracer_asked_to_leave(void);
 /* Let everything go, as if it had never been traced. */
 void tracer_let_go(struct memmap_tracer *tracer);

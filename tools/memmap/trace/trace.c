@@ -8,6 +8,7 @@
  *                     for: their maps are compared at the next stop at the latest (unwatched.c)
  *   exec              a new space, seeded from what the kernel has made (seed.c)
  *   fork, vfork, ...  a copy of the parent's model, or a share in it
+ *   an orphan         as at an exec: its parent has told nothing of it
  *   end of a process  its share in the space goes
  *
  * Two threads of one space can both stand at a memory call. The kernel would make the calls in one
@@ -351,9 +352,26 @@ static void attached(struct trace *trace, struct memmap_task *task)
 	record_attach(trace, trace->root);
 }
 
+/* A process whose parent was gone before it could tell of it. */
+static void orphan(struct trace *trace, struct memmap_task *task)
+{
+	struct process *process = add_process(trace, task->tid, NULL);
+	struct thread *thread = process ? add_thread(process, task) : NULL;
+	if (!thread) {
+		trace_fail(trace, "out of memory");
+		return;
+	}
+	record_process(trace, process);
+	if (!new_space(trace, thread))
+		return;
+	seed_running(trace, process);
+	check_maps(trace, process->space, thread, false);
+	record_attach(trace, process);
+}
+
 /*
- * The trace ends, the programs go on. Whoever makes a memory call from here on stands still until
- * it is let go, so that nothing changes while the whole is compared for the last time.
+ * The trace ends, the programs go on or are killed. Whoever makes a memory call from here on stands
+ * still until then, so that nothing changes while the whole is compared for the last time.
  */
 static void leave_all(struct trace *trace)
 {
@@ -551,6 +569,9 @@ static void handle(struct trace *trace, const struct memmap_trace_event *ev)
 	case MEMMAP_TRACE_CLONE:
 		if (thread && thread->process->space)
 			clone_between_calls(trace, thread, ev);
+		break;
+	case MEMMAP_TRACE_ORPHAN:
+		orphan(trace, ev->task);
 		break;
 	case MEMMAP_TRACE_HALTED:
 		if (thread)
