@@ -625,6 +625,28 @@ static void orphans(void)
 	CHECK(read(fds[0], &c, 1) == 0);
 }
 
+/* An exec, or a signal, ends threads that make calls, or wait for their turn. */
+static void killed(void)
+{
+	for (unsigned int i = 0; i < 12; i++) {
+		const bool by_signal = i % 2 == 1;
+		pid_t pid = fork();
+		if (pid == 0) {
+			pthread_t id;
+			for (int n = 0; n < 4; n++)
+				CHECK(pthread_create(&id, NULL, map_until_enough, NULL) == 0);
+			if (by_signal)
+				map_until_enough(NULL);
+			usleep(2000);
+			execv(true_argv[0], true_argv);
+		}
+		usleep(2000 + 300 * i);
+		if (by_signal)
+			CHECK(kill(pid, SIGKILL) == 0);
+		CHECK(WTERMSIG(await(pid)) == (by_signal ? SIGKILL : 0));
+	}
+}
+
 static void *map_once_and_end_all(void *arg)
 {
 	(void)arg;
@@ -865,6 +887,7 @@ static const struct {
 	{"vfork_ends", vfork_ends},
 	{"group_exits", group_exits},
 	{"orphans", orphans},
+	{"killed", killed},
 	{"first_ends", first_ends},
 	{"replaced", replaced},
 	{"thread_exec", thread_exec},

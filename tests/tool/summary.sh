@@ -85,8 +85,8 @@ report = json.load(open('report.json'))
 left = sum(s['left_bytes'] for s in report['sites'])
 assert report['left']['mappings'] >= 600 and left == report['left']['bytes'], (left, report['left']['bytes'])
 END
-# Threads, children and libraries that come later do not disturb it.
-for what in threads forked spawned thread_exec; do
+# Threads, children, libraries that come later and threads that are killed do not disturb it.
+for what in threads forked spawned thread_exec killed; do
 	status 0 "$MEMMAP" trace --stacks -r report.json -- "$EXERCISE" $what
 	grep -q '^  call sites  [1-9]' err || fail "$what: $(cat err)"
 done

@@ -214,6 +214,14 @@ uint32_t stacks_unwind(struct sites *sites, struct unwinder **unwinder, pid_t pi
 		(void)report(*unwinder, pid);
 	if (*unwinder)
 		(void)dwfl_getthread_frames((*unwinder)->dwfl, tid, add_frame, &stack);
+	/*
+	 * Without even the first frame, the thread was killed before its registers were read. libdw
+	 * believes it attached from then on, and would abort at the next thread.
+	 */
+	if (stack.nr == 0) {
+		unwinder_release(*unwinder);
+		*unwinder = NULL;
+	}
 	for (size_t i = 0; i < stack.nr; i++) {
 		const char *frame = frame_text(*unwinder, stack.pcs[i], stack.lookups[i]);
 		if (!frame)
