@@ -219,6 +219,30 @@ static void limited(void)
 	CHECK(mmap(NULL, 9ul << 20, PROT_READ, ANON, -1, 0) != MAP_FAILED);
 }
 
+/* A limit that another process sets, which knows the first one by another number. */
+static void limited_by_others(void)
+{
+	if (unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) {
+		puts("not tested: no PID namespace can be made here");
+		return;
+	}
+	pid_t pid = fork();
+	if (pid == 0) {
+		CHECK(getpid() == 1);
+		pid_t other = fork();
+		if (other == 0) {
+			const struct rlimit little = {64ul << 20, RLIM_INFINITY};
+			CHECK(prlimit(1, RLIMIT_AS, &little, NULL) == 0);
+			map(NULL, 128ul << 20, RW, ANON, -1, 0);
+			_exit(0);
+		}
+		CHECK(await(other) == 0);
+		CHECK(mmap(NULL, 128ul << 20, RW, ANON, -1, 0) == MAP_FAILED);
+		_exit(0);
+	}
+	CHECK(await(pid) == 0);
+}
+
 static void sealed(void)
 {
 	char *p = map(NULL, 8 * PAGE, RW, ANON, -1, 0);
@@ -777,6 +801,22 @@ static void interfered(void)
 	printf("%s\n", q == MAP_FAILED ? "refused" : "mapped");
 }
 
+/* The same with the heap: what was refused before is granted after. */
+static void interfered_heap(void)
+{
+	char line[16];
+	const struct rlimit none = {0, RLIM_INFINITY};
+	CHECK(setrlimit(RLIMIT_DATA, &none) == 0);
+	CHECK(sbrk(PAGE) == (void *)-1);
+	CHECK(dprintf(1, "%d\n", (int)getpid()) > 0);
+	CHECK(read(0, line, sizeof(line)) > 0);
+	CHECK(sbrk(3 * PAGE) != (void *)-1);
+	CHECK(sbrk(-4096) != (void *)-1);
+	map(NULL, PAGE, RW, ANON, -1, 0);
+	CHECK(sbrk(PAGE) != (void *)-1);
+	CHECK(dprintf(1, "granted\n") > 0);
+}
+
 /* Count the signals that come until SIGTERM, then exit with their number. */
 static void terminated(void)
 {
@@ -869,6 +909,7 @@ static const struct {
 	{"moved", moved},
 	{"locked", locked},
 	{"limited", limited},
+	{"limited_by_others", limited_by_others},
 	{"sealed", sealed},
 	{"files", files},
 	{"denied", denied},
@@ -896,6 +937,7 @@ static const struct {
 	{"attached", attached},
 	{"foreign", foreign},
 	{"interfered", interfered},
+	{"interfered_heap", interfered_heap},
 	{"terminated", terminated},
 	{"wait_forever", wait_forever},
 };

@@ -98,6 +98,26 @@ static bool print(struct trace *trace, struct space *space)
 	return false;
 }
 
+/* Where the heap ends was part of the difference: the next call of brk(2) will tell. */
+static void follow_break(struct space *space, const struct comparison *c)
+{
+	static const char heap[] = "[heap]";
+	struct memmap_mm_layout layout = memmap_mm_get_layout(space->mm);
+	uint64_t end = layout.start_brk, had;
+	for (size_t i = 0; i < c->kernel.length; i++) {
+		const struct memmap_maps_line *line = &c->kernel.items[i];
+		if (line->name_length == sizeof(heap) - 1 &&
+		    memcmp(line->name, heap, sizeof(heap) - 1) == 0)
+			end = line->range.end;
+	}
+	if (memmap_page_round_up(layout.brk, &had) && had == end)
+		return;
+	/* In its last page, so that what adjoins is not called the heap. */
+	layout.brk = end > layout.start_brk ? end - 1 : end;
+	if (memmap_mm_set_layout(space->mm, &layout) == 0)
+		space->brk_unknown = true;
+}
+
 /* Make the model what the kernel shows where they differ; if that does not do, everywhere. */
 static void resynchronise(struct trace *trace, struct space *space)
 {
@@ -112,6 +132,7 @@ static void resynchronise(struct trace *trace, struct space *space)
 		trace_fail(trace, "out of memory");
 		return;
 	}
+	follow_break(space, c);
 	if (!print(trace, space) || same_text(space))
 		return;
 	struct memmap_addr_range all = {0, memmap_mm_get_layout(space->mm).task_size};
@@ -161,10 +182,12 @@ static void settle(struct trace *trace, struct space *space, const struct thread
 	}
 	if (!silently) {
 		trace->counts.boundaries_kernel_only += c->kernel_only;
-		if (c->differs && c->only_boundaries && runs_beside_others(thread))
+		if (c->differs && c->only_boundaries && runs_beside_others(thread)) {
 			trace->counts.boundaries_unordered += c->model_only;
-		else if (c->differs)
+		} else if (c->differs) {
 			trace_difference(trace, thread, c->expected, c->found);
+			process_refresh_limits(thread->process);
+		}
 	}
 	resynchronise(trace, space);
 }
@@ -240,6 +263,10 @@ static void check_result(struct trace *trace, struct thread *thread)
 		call_format_result(thread->id, found, found_text, sizeof(found_text)));
 	/* The maps differ for the same reason: one difference is enough. */
 	thread->process->space->uncertain = true;
+	if (thread->id == CALL_BRK)
+		thread->process->space->brk_unknown = true;
+	/* Perhaps somebody who is not traced has changed them. */
+	process_refresh_limits(thread->process);
 }
 
 void check_call(struct trace *trace, struct thread *thread)

@@ -234,21 +234,19 @@ static enum mirror_mode prctl_entry(const struct trace *trace, struct thread *th
  * ---- Facts that calls change ----
  */
 
-static struct process *find_process(struct trace *trace, pid_t pid)
-{
-	for (struct process *process = trace->processes; process; process = process->next)
-		if (process->pid == pid && !process->ended)
-			return process;
-	return NULL;
-}
-
+/*
+ * prlimit() names whom it is about as the caller's PID namespace numbers it, and any thread will do:
+ * it is rare enough to ask for the limits of all.
+ */
 static void limits_exit(struct trace *trace, struct thread *thread)
 {
-	struct process *process = thread->process;
-	if (thread->id == CALL_PRLIMIT64 && thread->call.args[0] != 0)
-		process = find_process(trace, (pid_t)thread->call.args[0]);
-	if (process)
-		process_refresh_limits(process);
+	if (thread->id != CALL_PRLIMIT64 || thread->call.args[0] == 0) {
+		process_refresh_limits(thread->process);
+		return;
+	}
+	for (struct process *process = trace->processes; process; process = process->next)
+		if (!process->ended)
+			process_refresh_limits(process);
 }
 
 /* prctl(PR_SET_MM) moves the marks of the heap and the stack. */
