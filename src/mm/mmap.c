@@ -162,7 +162,8 @@ static int check_file(const struct memmap_mmap_file *file, uint64_t prot, uint64
 	if (type == MAP_SHARED || type == MAP_SHARED_VALIDATE) {
 		if (type == MAP_SHARED)
 			*map_flags &= LEGACY_MAP_FLAGS;
-		uint64_t known = LEGACY_MAP_FLAGS | (file->map_sync ? (uint64_t)MAP_SYNC : 0);
+		const bool knows_sync = file->map_sync || file->refuses_sync;
+		uint64_t known = LEGACY_MAP_FLAGS | (knows_sync ? (uint64_t)MAP_SYNC : 0);
 		if (*map_flags & ~known)
 			return -EOPNOTSUPP;
 		if ((prot & PROT_WRITE) && !file->writable)

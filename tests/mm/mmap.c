@@ -149,6 +149,13 @@ static void test_map_sync(void **state)
 	f.refuses_sync = true;
 	assert_int_equal(map_open(mm, RW, MAP_PRIVATE | MAP_SYNC, f), -EOPNOTSUPP);
 	assert_vmas(mm, "");
+	/* So it is where the file system knows the flag, but not for this file: not sooner. */
+	f.map_sync = false;
+	assert_int_equal(map_open(mm, RW, MAP_SHARED, f), 0x50000000);
+	assert_int_equal(map_open(mm, RW, MAP_SHARED_VALIDATE | MAP_SYNC, f), -EOPNOTSUPP);
+	assert_vmas(mm, "");
+	f.readable = false;
+	assert_int_equal(map_open(mm, RW, MAP_SHARED_VALIDATE | MAP_SYNC, f), -EACCES);
 	memmap_mm_release(mm);
 	test_file_destroy(&file);
 }

@@ -298,6 +298,11 @@ static void denied(void)
 	CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, path, 0) == MAP_FAILED && errno == EBADF);
 	char *p = map(NULL, PAGE, PROT_READ, MAP_SHARED, in, 0);
 	CHECK(mprotect(p, PAGE, RW) == -1 && errno == EACCES);
+	/* Which file systems do MAP_SYNC, ignore it, and refuse it sooner or later, differs. */
+	char *q = map(NULL, 4 * PAGE, RW, ANON, -1, 0);
+	mmap(q + PAGE, PAGE, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC | MAP_FIXED, in, 0);
+	mmap(q, PAGE, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC | MAP_FIXED, out, 0);
+	mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_SYNC, in, 0);
 	int pipes[2];
 	CHECK(pipe(pipes) == 0);
 	CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, pipes[0], 0) == MAP_FAILED &&

@@ -60,6 +60,14 @@ static int flags_by_fdinfo(pid_t pid, int fd)
 	return flags;
 }
 
+static uint64_t attributes_of(int fd, const char *path)
+{
+	struct statx stx;
+	int err =
+		fd >= 0 ? statx(fd, "", AT_EMPTY_PATH, 0, &stx) : statx(AT_FDCWD, path, 0, 0, &stx);
+	return err ? 0 : stx.stx_attributes;
+}
+
 static void classify_file_system(int fd, const char *path, struct memmap_open_file *out)
 {
 	struct statfs fs;
@@ -69,6 +77,10 @@ static void classify_file_system(int fd, const char *path, struct memmap_open_fi
 	switch ((unsigned long)fs.f_type) {
 	case EXT4_SUPER_MAGIC:
 	case XFS_SUPER_MAGIC:
+		out->huge_aligned = true;
+		out->map_sync = (attributes_of(fd, path) & STATX_ATTR_DAX) != 0;
+		out->refuses_sync = !out->map_sync;
+		break;
 	case BTRFS_SUPER_MAGIC:
 		out->huge_aligned = true;
 		break;
@@ -87,14 +99,6 @@ static void classify_file_system(int fd, const char *path, struct memmap_open_fi
 	default:
 		break;
 	}
-}
-
-static bool is_append_only(int fd, const char *path)
-{
-	struct statx stx;
-	int err =
-		fd >= 0 ? statx(fd, "", AT_EMPTY_PATH, 0, &stx) : statx(AT_FDCWD, path, 0, 0, &stx);
-	return err == 0 && (stx.stx_attributes & STATX_ATTR_APPEND) != 0;
 }
 
 int memmap_open_file_look(pid_t pid, int fd, struct memmap_open_file *out)
@@ -130,7 +134,7 @@ int memmap_open_file_look(pid_t pid, int fd, struct memmap_open_file *out)
 			 S_ISLNK(st.st_mode);
 	classify_file_system(local, path, out);
 	if (out->writable && S_ISREG(st.st_mode)) {
-		out->append_only = is_append_only(local, path);
+		out->append_only = (attributes_of(local, path) & STATX_ATTR_APPEND) != 0;
 		const int seals = local >= 0 ? fcntl(local, F_GET_SEALS) : -1;
 		out->sealable = seals >= 0;
 		out->seal_write = seals >= 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE));

@@ -31,6 +31,8 @@ struct memmap_open_file {
 	bool no_exec;      /* on a file system mounted noexec */
 	bool seal_write;   /* F_SEAL_WRITE or F_SEAL_FUTURE_WRITE */
 	bool huge_aligned; /* the file system aligns large mappings to huge pages */
+	bool map_sync;     /* MAP_SYNC works (DAX) */
+	bool refuses_sync; /* the file system knows MAP_SYNC, and does not do it for this file */
 	bool hugetlb;      /* hugetlbfs */
 	bool peculiar;  /* of a file system (proc, anon_inode, ...) whose files map in ways of their
 			   own */

@@ -288,6 +288,8 @@ static void set_facts(struct opened_file *opened, const struct memmap_open_file 
 	facts->no_exec = found->no_exec;
 	facts->no_mmap = opened->class == FILE_UNMAPPABLE;
 	facts->huge_aligned = found->huge_aligned;
+	facts->map_sync = found->map_sync;
+	facts->refuses_sync = found->refuses_sync;
 	facts->seal_write = found->seal_write;
 	facts->max_offset = 0;
 }
