@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -13,6 +15,7 @@
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -775,6 +778,29 @@ static void signals(void)
 	CHECK(WTERMSIG(await(pid)) == SIGABRT);
 }
 
+/*
+ * A seccomp filter that hands calls to a tracer: there is none of its own, so that they are refused,
+ * whether memmap has its eye on them (mremap) or not (getppid).
+ */
+static void own_filter(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mremap, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 2),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE | 5),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+	char *p = map(NULL, PAGE, RW, ANON, -1, 0);
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+	CHECK(mremap(p, PAGE, 2 * PAGE, MREMAP_MAYMOVE) == MAP_FAILED && errno == ENOSYS);
+	CHECK(syscall(SYS_getppid) == -1 && errno == ENOSYS);
+	CHECK(munmap(p, PAGE) == 0);
+}
+
 /* Die by a signal. */
 static void die(const char *arg)
 {
@@ -939,6 +965,7 @@ static const struct {
 	{"thread_exec", thread_exec},
 	{"exec_again", exec_again},
 	{"signals", signals},
+	{"own_filter", own_filter},
 	{"attached", attached},
 	{"foreign", foreign},
 	{"interfered", interfered},

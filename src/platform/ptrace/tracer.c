@@ -224,6 +224,23 @@ static bool call_entry(struct memmap_task *task, const struct __ptrace_syscall_i
 	return true;
 }
 
+/* Did a filter of the program's own send it to a tracer? Ours has no data, and its own list. */
+static bool is_of_own_filter(const struct __ptrace_syscall_info *info)
+{
+	uint64_t args[6];
+	memcpy(args, info->seccomp.args, sizeof(args));
+	return info->seccomp.ret_data != 0 ||
+	       (is_native(info->arch, info->seccomp.nr) &&
+		!memmap_seccomp_filter_stops(info->seccomp.nr, args));
+}
+
+/* What becomes of such a call where nobody traces: the kernel skips it, with -ENOSYS. */
+static void refuse_call(pid_t tid)
+{
+	ptrace(PTRACE_POKEUSER, tid, (long)(sizeof(long) * ORIG_RAX), -1L);
+	ptrace(PTRACE_POKEUSER, tid, (long)(sizeof(long) * RAX), (long)-ENOSYS);
+}
+
 /* At a seccomp stop: a call of the filter's list. */
 static bool seccomp_stop(struct memmap_task *task, struct memmap_trace_event *event)
 {
@@ -231,6 +248,10 @@ static bool seccomp_stop(struct memmap_task *task, struct memmap_trace_event *ev
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <= 0 ||
 	    info.op != PTRACE_SYSCALL_INFO_SECCOMP) {
 		task->stopped = false; /* killed: its next stop is told of by itself */
+		return false;
+	}
+	if (is_of_own_filter(&info)) {
+		refuse_call(task->tid);
 		return false;
 	}
 	return call_entry(task, &info, info.seccomp.nr, info.seccomp.args, event);
