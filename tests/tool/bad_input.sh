@@ -54,7 +54,8 @@ status 0 "$MEMMAP" --version
 grep -q '^memmap [0-9]' out || fail "version"
 status 0 "$MEMMAP" trace --version
 if [ -e /dev/full ]; then
-	"$MEMMAP" --help > /dev/full
+	"$MEMMAP" --help > /dev/full 2> err
 	[ $? -eq 125 ] || fail "help that cannot be written"
+	grep -q '^memmap: the output could not be written: No space left' err || fail "words: $(cat err)"
 fi
 done_testing

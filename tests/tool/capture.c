@@ -55,6 +55,32 @@ static void what_is_in_it(void **state)
 	capture_release(&capture);
 }
 
+/* A capture that has been on a system which ends lines with two characters. */
+static void carriage_returns(void **state)
+{
+	char text[2 * sizeof(smaps)];
+	size_t length = 0;
+	struct capture capture;
+	(void)state;
+	for (size_t i = 0; i < strlen(smaps); i++) {
+		if (smaps[i] == '\n')
+			text[length++] = '\r';
+		text[length++] = smaps[i];
+	}
+	assert_true(parse(&capture, text, length));
+	assert_int_equal(capture.vmas.length, 3);
+	assert_int_equal(capture.vmas.items[0].counts[CAPTURE_RSS], 8192);
+	assert_string_equal(capture.vmas.items[1].name, "/lib/libc.so.6");
+	assert_int_equal(capture.vmas.items[2].kind, HISTORY_STACK);
+	capture_release(&capture);
+	/* A name can end so as well, when the other lines do not. */
+	static const char odd[] = "1000-2000 r--p 00000000 fe:00 99    /odd\r\n"
+				  "3000-4000 r--p 00000000 fe:00 98    /even\n";
+	assert_true(parse(&capture, odd, strlen(odd)));
+	assert_string_equal(capture.vmas.items[0].name, "/odd\r");
+	capture_release(&capture);
+}
+
 static void cut_anywhere(void **state)
 {
 	(void)state;
@@ -110,6 +136,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_in_it),
+		cmocka_unit_test(carriage_returns),
 		cmocka_unit_test(cut_anywhere),
 		cmocka_unit_test(changed_anywhere),
 	};

@@ -27,6 +27,11 @@ echo 'exit 9' > script
 chmod +x script
 status 9 "$MEMMAP" trace -- ./script
 
+# One whose interpreter is missing is there, and the words do not send anyone to look for it.
+printf '#!/no/such/interpreter\n' > script
+status 127 "$MEMMAP" trace -- ./script
+grep -q "^memmap: './script' is there, but its interpreter is not" err || fail "words: $(cat err)"
+
 # The shell sees the same.
 "$MEMMAP" trace -q -- sh -c 'kill -TERM $$'
 [ $? -eq 143 ] || fail "a killed program"

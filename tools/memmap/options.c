@@ -63,7 +63,10 @@ void options_refuse(const char *command, char **argv, int result, int before)
 int options_print(const char *text)
 {
 	fputs(text, stdout);
-	return fflush(stdout) ? EXIT_MEMMAP_FAILED : 0;
+	if (fflush(stdout) == 0)
+		return 0;
+	error_line("the output could not be written: %s", strerror(errno));
+	return EXIT_MEMMAP_FAILED;
 }
 
 static bool are_apart(const char *one, const char *path, const char *two, const char *other)

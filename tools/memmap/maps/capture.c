@@ -9,7 +9,8 @@
  *   VmFlags: rd ex mr mw me
  *
  * What is no such text is refused with the number of its line, so that nobody takes the sums of
- * half a capture for the whole. Keys of smaps that are not known here are passed over.
+ * half a capture for the whole. Keys of smaps that are not known here are passed over. Where every
+ * line ends with a carriage return too, it is none of the text's own.
  */
 #include "maps/capture.h"
 
@@ -160,6 +161,23 @@ static bool parse_line(struct parser *p)
 	return add_count(p, line);
 }
 
+/* Take the carriage returns away if every line has one. Returns how long the text is then. */
+static size_t without_carriage_returns(char *text, size_t length)
+{
+	const char *end = text + length, *from = text;
+	for (const char *at = text; at < end; at++) {
+		at = memchr(at, '\n', (size_t)(end - at));
+		if (!at || at == text || at[-1] != '\r')
+			return length;
+	}
+	char *to = text;
+	for (; from < end; from++)
+		if (!(*from == '\r' && from[1] == '\n'))
+			*to++ = *from;
+	*to = '\0';
+	return (size_t)(to - text);
+}
+
 /* The first file that is executed and no library, where nobody knows better. */
 static void guess_program(struct capture *capture)
 {
@@ -172,6 +190,7 @@ static void guess_program(struct capture *capture)
 
 bool capture_parse(struct capture *capture, const char *source, char *text, size_t length)
 {
+	length = without_carriage_returns(text, length);
 	capture->source = source;
 	capture->text = text;
 	capture->text_size = length;

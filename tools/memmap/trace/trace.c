@@ -631,6 +631,12 @@ static int explain_start(const char *command, enum memmap_tracer_stage stage, in
 {
 	switch (stage) {
 	case MEMMAP_TRACER_EXEC:
+		if (err == -ENOENT && strchr(command, '/') && access(command, F_OK) == 0) {
+			error_line("'%s' is there, but its interpreter is not; see its first line, "
+				   "or with 'readelf -l' which loader it wants",
+				   command);
+			return EXIT_NOT_FOUND;
+		}
 		if (err == -ENOENT || err == -ENOTDIR) {
 			error_line("'%s' was not found; check the name and the PATH", command);
 			return EXIT_NOT_FOUND;
