@@ -28,5 +28,10 @@ for name in "$@"; do
 		done
 		;;
 	esac
+	# Of devices whatever the kernel makes of them is taken over; the rest has rules.
+	for report in report.json unwatched.json; do
+		[ "$name" = devices ] || grep -q '"adopted": 0,' $report || fail "adopted in $name: $(cat err)"
+		grep -A 2 '"addresses"' $report | grep -q '"missed": 0' || fail "addresses missed in $name"
+	done
 done
 done_testing

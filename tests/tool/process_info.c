@@ -140,12 +140,29 @@ static void commands(void **state)
 	assert_int_equal(memmap_sysctl("/proc/sys/no/such", 17), 17);
 }
 
+static void words(void **state)
+{
+	(void)state;
+	uint64_t word = 0;
+	const uint64_t there = 0x123456789abcdef;
+	assert_int_equal(memmap_process_read(getpid(), (uint64_t)(uintptr_t)&there, &word, 8), 0);
+	assert_int_equal(word, there);
+	char *p = mmap(NULL, 2 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	munmap(p + PAGE, PAGE);
+	const uint64_t edge = (uint64_t)(uintptr_t)p + PAGE;
+	assert_int_equal(memmap_process_read(getpid(), edge - 8, &word, 8), 0);
+	assert_int_equal(memmap_process_read(getpid(), edge - 4, &word, 8), -EFAULT);
+	assert_int_equal(memmap_process_read(getpid(), edge, &word, 8), -EFAULT);
+	munmap(p, PAGE);
+	assert_true((long)memmap_kernel_possible_cpus() >= sysconf(_SC_NPROCESSORS_ONLN));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(anonymous_pages), cmocka_unit_test(limits),
 		cmocka_unit_test(layout),          cmocka_unit_test(readers),
-		cmocka_unit_test(commands),
+		cmocka_unit_test(commands),        cmocka_unit_test(words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -486,6 +486,33 @@ bool memmap_kernel_has_anon_names(void)
 	return prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, 0, 0, NULL) == 0;
 }
 
+unsigned int memmap_kernel_possible_cpus(void)
+{
+	char buf[4096];
+	unsigned int nr = 0;
+	/* A list of ranges: "0-3,8". */
+	if (read_small("/sys/devices/system/cpu/possible", buf, sizeof(buf)) > 0) {
+		char *at = buf;
+		do {
+			const unsigned long first = strtoul(at, &at, 10);
+			const unsigned long last = *at == '-' ? strtoul(at + 1, &at, 10) : first;
+			nr += last >= first ? (unsigned int)(last - first + 1) : 0;
+		} while (*at++ == ',');
+	}
+	return nr > 0 ? nr : (unsigned int)sysconf(_SC_NPROCESSORS_CONF);
+}
+
+int memmap_process_read(pid_t tid, uint64_t addr, void *buf, size_t size)
+{
+	struct iovec local = {buf, size};
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): an address of the other process */
+	struct iovec remote = {(void *)(uintptr_t)addr, size};
+	const ssize_t n = process_vm_readv(tid, &local, 1, &remote, 1, 0);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -EFAULT;
+}
+
 int memmap_process_read_string(pid_t tid, uint64_t addr, char *buf, size_t size)
 {
 	size_t length = 0;

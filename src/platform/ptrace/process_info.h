@@ -133,10 +133,16 @@ bool memmap_kernel_has_anon_names(void);
 /* A name of anonymous memory, with its terminating zero, is no longer than this. */
 #define MEMMAP_ANON_NAME_SIZE 80
 
+/** Read `size` bytes of a process at `addr`. Returns 0; -EFAULT; another negative errno. */
+int memmap_process_read(pid_t tid, uint64_t addr, void *buf, size_t size);
+
 /**
  * Read a string of a process into `buf`, cut to fit and terminated. Returns 0 or a negative errno.
  */
 int memmap_process_read_string(pid_t tid, uint64_t addr, char *buf, size_t size);
+
+/** How many CPUs the machine could have, the most that the kernel was made ready for. */
+unsigned int memmap_kernel_possible_cpus(void);
 
 /**
  * Transparent huge pages of anonymous memory: 0 never, 1 where madvise(2) asked for them, 2 always.

@@ -397,14 +397,27 @@ int files_show(struct files *files, uint64_t device, uint64_t inode, const char 
 	return 0;
 }
 
+/* A file of the kernel's own that nobody can open: its numbers are learned. */
+static int make_hidden(struct files *files, const char *name, struct opened_file **out)
+{
+	struct mapped_file *file = make_file(files, makedev(0, 1), 0);
+	*out = file ? make_opened(file, name, strlen(name)) : NULL;
+	return *out ? 0 : -ENOMEM;
+}
+
 int files_shared_anonymous(struct files *files, struct opened_file **out)
 {
-	static const char name[] = "/dev/zero (deleted)";
-	struct mapped_file *file = make_file(files, makedev(0, 1), 0);
-	struct opened_file *opened = file ? make_opened(file, name, sizeof(name) - 1) : NULL;
-	if (!opened)
-		return -ENOMEM;
-	*out = opened;
+	return make_hidden(files, "/dev/zero (deleted)", out);
+}
+
+int files_ring(struct files *files, uint64_t size, struct opened_file **out)
+{
+	const int err = make_hidden(files, "/[aio] (deleted)", out);
+	if (err)
+		return err;
+	(*out)->ring_size = size;
+	(*out)->facts.no_exec = true;
+	(*out)->facts.extra_flags = MEMMAP_VM_DONTEXPAND;
 	return 0;
 }
 

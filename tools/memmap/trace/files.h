@@ -55,7 +55,8 @@ struct opened_file {
 	enum file_class class;
 	bool may_change; /* what was found out may change: look again each time */
 	struct memmap_mmap_file facts;
-	char *name; /* as maps shows it, newlines escaped */
+	uint64_t ring_size; /* of a ring of io_setup(2); 0: it is none */
+	char *name;         /* as maps shows it, newlines escaped */
 	size_t name_length;
 };
 
@@ -84,6 +85,9 @@ int files_show(struct files *files, uint64_t device, uint64_t inode, const char 
 
 /** New shared anonymous memory; its inode is learned. With a reference for the caller. */
 int files_shared_anonymous(struct files *files, struct opened_file **out);
+
+/** A new ring of io_setup(2); its inode is learned. With a reference for the caller. */
+int files_ring(struct files *files, uint64_t size, struct opened_file **out);
 
 /** A SysV shared memory segment. With a reference for the caller. */
 int files_shm(struct files *files, int shmid, uint32_t key, struct opened_file **out);

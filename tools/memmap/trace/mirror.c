@@ -345,6 +345,9 @@ static void settle_call(const struct trace *trace, const struct thread *thread)
 	case CALL_MADVISE:
 		settle_anonymous(trace, space, args[0], args[1]);
 		break;
+	case CALL_IO_DESTROY:
+		settle_anonymous(trace, space, args[0], ring_size_at(space, args[0]));
+		break;
 	case CALL_MREMAP:
 		settle_anonymous(trace, space, args[0], args[1]);
 		if (args[3] & MREMAP_FIXED)
@@ -420,8 +423,11 @@ static enum mirror_mode make_call(struct trace *trace, struct thread *thread)
 		return MIRROR_DONE;
 	case CALL_PRCTL:
 		return prctl_entry(trace, thread);
+	case CALL_IO_SETUP:
+		return io_setup_entry(thread);
 	case CALL_SHMAT:
 	case CALL_SHMDT:
+	case CALL_IO_DESTROY:
 		return MIRROR_AT_EXIT;
 	case CALL_SETRLIMIT:
 	case CALL_PRLIMIT64:
@@ -476,6 +482,10 @@ void mirror_exit(struct trace *trace, struct thread *thread)
 		return;
 	if (thread->id == CALL_MMAP) {
 		mmap_exit(trace, thread);
+	} else if (thread->id == CALL_IO_SETUP) {
+		io_setup_exit(trace, thread);
+	} else if (thread->id == CALL_IO_DESTROY) {
+		io_destroy_exit(thread);
 	} else if (thread->call.result < 0 && thread->call.result > -4096) {
 		/* What made it fail has nothing to do with the address space: nothing changed. */
 		thread->predicted = thread->call.result;

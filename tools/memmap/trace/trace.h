@@ -142,6 +142,15 @@ void mirror_exit(struct trace *trace, struct thread *thread);
 /** The addresses that a call was about, in one range or two (mremap); empty where unused. */
 void mirror_touched(const struct thread *thread, struct memmap_addr_range touched[2]);
 
+/* ---- mirror_aio.c ---- */
+
+enum mirror_mode io_setup_entry(struct thread *thread);
+void io_setup_exit(struct trace *trace, struct thread *thread);
+void io_destroy_exit(struct thread *thread);
+
+/** The size of the ring that is mapped at `addr`; 0: there is none that is known. */
+uint64_t ring_size_at(const struct space *space, uint64_t addr);
+
 /* ---- unwatched.c: calls whose exit need not be seen ---- */
 
 /**
