@@ -320,6 +320,9 @@ MEMMAP_API int memmap_mm_mmap(struct memmap_mm *mm, const struct memmap_mmap_opt
 MEMMAP_API int64_t memmap_mm_sys_munmap(struct memmap_mm *mm, uint64_t addr, uint64_t length);
 MEMMAP_API int64_t memmap_mm_sys_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 					  uint64_t prot);
+/** There are no protection keys: any `key` but -1 is -EINVAL, after what is checked before it. */
+MEMMAP_API int64_t memmap_mm_sys_pkey_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length,
+					       uint64_t prot, int key);
 MEMMAP_API int64_t memmap_mm_sys_mremap(struct memmap_mm *mm, uint64_t addr, uint64_t old_length,
 					uint64_t new_length, uint64_t flags, uint64_t new_addr);
 MEMMAP_API int64_t memmap_mm_sys_brk(struct memmap_mm *mm, uint64_t brk);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mprotect.
+ * mprotect, and pkey_mprotect as on a processor without protection keys.
  *
  * VMAs are changed one by one in address order, each merging with its neighbours or being split.
  * The first that may not be changed, or a hole, ends the call with an error, and what came before
@@ -85,7 +85,9 @@ static void protect_pages(struct memmap_mm *mm, struct memmap_addr_range range, 
 	mm_limit_pmas(mm, range, memmap_access_effective((memmap_access)(prot & VM_ACCESS_FLAGS)));
 }
 
-static int64_t sys_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t prot)
+/* `key` as in pkey_mprotect(2), with which mprotect(2) shares all but the key: -1 there. */
+static int64_t sys_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t prot,
+			    int key)
 {
 	const uint64_t grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
 	prot &= ~(uint64_t)(PROT_GROWSDOWN | PROT_GROWSUP);
@@ -99,6 +101,8 @@ static int64_t sys_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length
 		return -ENOMEM;
 	if (prot & ~(uint64_t)(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM))
 		return -EINVAL;
+	if (key != -1)
+		return -EINVAL; /* no key was ever given out */
 
 	struct vma_iterator it = mm_find(mm, range.start);
 	if (!vma_iterator_ok(it) || vma_iterator_start(it) >= range.end)
@@ -125,5 +129,12 @@ static int64_t sys_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length
 int64_t memmap_mm_sys_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length, uint64_t prot)
 {
 	mm_begin_write(mm);
-	return mm_end_write_and_populate(mm, sys_mprotect(mm, addr, length, prot));
+	return mm_end_write_and_populate(mm, sys_mprotect(mm, addr, length, prot, -1));
+}
+
+int64_t memmap_mm_sys_pkey_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length,
+				    uint64_t prot, int key)
+{
+	mm_begin_write(mm);
+	return mm_end_write_and_populate(mm, sys_mprotect(mm, addr, length, prot, key));
 }

@@ -100,11 +100,36 @@ static void aio(void)
 	munlockall();
 }
 
+/* ---- protection keys ---- */
+
+/* Keys, where there are any; everywhere the order in which mistakes are told. */
+static void keys(void)
+{
+	static const int wrong[] = {-2, -1, 0, 1, 15, 16, 1 << 30};
+	static const int prots[] = {PROT_NONE,
+				    PROT_READ,
+				    RW,
+				    RW | PROT_EXEC,
+				    PROT_GROWSDOWN,
+				    PROT_GROWSDOWN | PROT_GROWSUP,
+				    0x40,
+				    PROT_READ | PROT_GROWSUP};
+	char *p = map(NULL, 48 * PAGE, RW, ANON, -1, 0);
+	CHECK(munmap(p + 24 * PAGE, 2 * PAGE) == 0);
+	for (int i = 0; i < 400; i++) {
+		char *at = p + any(32) * PAGE + (any(8) == 0 ? 8 : 0);
+		const size_t length = any(16) == 0 ? SIZE_MAX - any(2) * PAGE : any(8 * PAGE);
+		const int key = any(2) == 0 ? -1 : wrong[any(sizeof(wrong) / sizeof(wrong[0]))];
+		syscall(SYS_pkey_mprotect, at, length, prots[any(8)], key);
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 } exercises[] = {
 	{"aio", aio},
+	{"keys", keys},
 };
 
 int main(int argc, char **argv)

@@ -486,6 +486,14 @@ bool memmap_kernel_has_anon_names(void)
 	return prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, 0, 0, NULL) == 0;
 }
 
+bool memmap_kernel_has_protection_keys(void)
+{
+	const int key = pkey_alloc(0, 0);
+	if (key >= 0)
+		(void)pkey_free(key);
+	return key >= 0;
+}
+
 unsigned int memmap_kernel_possible_cpus(void)
 {
 	char buf[4096];

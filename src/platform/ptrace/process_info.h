@@ -130,6 +130,9 @@ uint64_t memmap_kernel_min_addr(void);
 /** Does the kernel know names of anonymous memory (CONFIG_ANON_VMA_NAME)? */
 bool memmap_kernel_has_anon_names(void);
 
+/** Are there protection keys: does the processor know them, and the kernel give them out? */
+bool memmap_kernel_has_protection_keys(void);
+
 /* A name of anonymous memory, with its terminating zero, is no longer than this. */
 #define MEMMAP_ANON_NAME_SIZE 80
 

@@ -376,10 +376,11 @@ static enum mirror_mode make_call(struct trace *trace, struct thread *thread)
 		*predicted = memmap_mm_sys_munmap(mm, args[0], args[1]);
 		return MIRROR_DONE;
 	case CALL_PKEY_MPROTECT:
-		if ((int)args[3] != -1)
+		if (trace->has_protection_keys && (int)args[3] != -1)
 			return MIRROR_ADOPT;
-		/* fallthrough: without a key, it is mprotect() */
-		__attribute__((fallthrough));
+		*predicted =
+			memmap_mm_sys_pkey_mprotect(mm, args[0], args[1], args[2], (int)args[3]);
+		return MIRROR_DONE;
 	case CALL_MPROTECT:
 		*predicted = memmap_mm_sys_mprotect(mm, args[0], args[1], args[2]);
 		return MIRROR_DONE;

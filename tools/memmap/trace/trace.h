@@ -71,7 +71,8 @@ struct trace {
 	struct process **last_process;
 	struct process *root;
 	struct memmap_mm_limits machine;
-	bool has_anon_names;     /* the kernel knows names of anonymous memory */
+	bool has_anon_names; /* the kernel knows names of anonymous memory */
+	bool has_protection_keys;
 	bool cannot_query;       /* the kernel has no way to ask for one VMA: the whole is read */
 	uint64_t min_fixed_addr; /* vm.mmap_min_addr */
 	bool legacy_layout;      /* vm.legacy_va_layout */
