@@ -360,10 +360,14 @@ static void commit_move(struct memmap_mm *mm, const struct move *m)
 		vma_inc_ref(&m->value);
 		copy = mm_insert(mm, m->to, &m->value);
 	}
+	/* It may have grown over where those pages are still that were at the destination. */
+	const struct memmap_mm_hooks hooks = mm->hooks;
+	mm->hooks.has_anonymous = NULL;
 	if (m->unmap_source)
 		mm_unmap_commit(mm, &m->source);
 	else if (m->from.start < m->from.end && !m->source_stays)
 		keep_source(mm, m, copy);
+	mm->hooks = hooks;
 	mm->peak_pages = peak;
 }
 
@@ -493,7 +497,7 @@ static int64_t shrink(struct memmap_mm *mm, const struct remap *r)
  *
  * What lies at the destination opposite a hole stays.
  */
-static int64_t move_all(struct memmap_mm *mm, const struct remap *r)
+static int64_t move_parts(struct memmap_mm *mm, const struct remap *r)
 {
 	const uint64_t end = r->addr + r->old_length;
 	int64_t result = -EFAULT;
@@ -524,6 +528,25 @@ static int64_t move_all(struct memmap_mm *mm, const struct remap *r)
 			result = moved;
 		at = part_end;
 	}
+	return result;
+}
+
+/*
+ * The same for several, which may come to lie side by side: who has anonymous pages is asked before,
+ * since where a part has been moved to, those are still to be seen that were there.
+ */
+static int64_t move_all(struct memmap_mm *mm, const struct remap *r)
+{
+	struct vma_iterator it = mm_find(mm, r->addr);
+	if (!vma_iterator_ok(it) || vma_iterator_end(it) >= r->addr + r->old_length)
+		return move_parts(mm, r);
+	mm_settle_anon(mm, range_of(r->addr, r->addr + r->old_length));
+	mm_settle_anon(mm, range_of(r->new_addr > 0 ? r->new_addr - 1 : 0,
+				    r->new_addr + r->new_length + 1));
+	const struct memmap_mm_hooks hooks = mm->hooks;
+	mm->hooks.has_anonymous = NULL;
+	const int64_t result = move_parts(mm, r);
+	mm->hooks = hooks;
 	return result;
 }
 

@@ -296,6 +296,42 @@ static struct memmap_mm *hooked_mm(struct pages *pages)
 	return mm;
 }
 
+/* Where memory is moved to, the hook still sees what was there before. */
+static void test_hook_is_asked_before_memory_moves(void **state)
+{
+	(void)state;
+	const uint64_t fixed = MREMAP_MAYMOVE | MREMAP_FIXED;
+	struct pages pages = {.written = UINT64_C(1) << 30 | 1};
+	struct memmap_mm *mm = hooked_mm(&pages);
+	map_page(mm, 0, RW, 0);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, AT, K, PROT_READ), 0);
+	for (uint64_t n = 1; n < 8; n++)
+		map_page(mm, n, RW, 0);
+	/* It merges with its own source, from which it is then cut. */
+	assert_int_equal(memmap_mm_sys_mremap(mm, AT + 4 * K, K, K, fixed, AT), AT);
+	assert_vmas(mm, "30000000-30004000 rw-p\n"
+			"30005000-30008000 rw-p\n");
+	assert_int_equal(owner(mm, 0), 0);
+	assert_int_equal(owner(mm, 7), 0);
+	assert_int_equal(memmap_mm_sys_munmap(mm, AT, 8 * K), 0);
+	/*
+	 * 20 goes to 30, which was written, and joins 31; then 22, which was written at 32, goes
+	 * there again and joins both.
+	 */
+	map_page(mm, 32, RW, 0);
+	touch(mm, 32);
+	assert_int_equal(memmap_mm_sys_mremap(mm, AT + 32 * K, K, K, fixed, AT + 22 * K),
+			 AT + 22 * K);
+	map_page(mm, 20, RW, 0);
+	map_page(mm, 30, RW, 0);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, AT + 30 * K, K, PROT_READ), 0);
+	map_page(mm, 31, RW, 0);
+	assert_int_equal(memmap_mm_sys_mremap(mm, AT + 20 * K, 3 * K, 3 * K, fixed, AT + 30 * K),
+			 AT + 30 * K);
+	assert_vmas(mm, "3001e000-30021000 rw-p\n");
+	memmap_mm_release(mm);
+}
+
 static void test_hook_is_asked_when_it_matters(void **state)
 {
 	(void)state;
@@ -477,6 +513,7 @@ int main(void)
 		cmocka_unit_test(test_owner_of_another_part),
 		cmocka_unit_test(test_owner_comes_along),
 		cmocka_unit_test(test_hook_is_asked_when_it_matters),
+		cmocka_unit_test(test_hook_is_asked_before_memory_moves),
 		cmocka_unit_test(test_hook_keeps_apart),
 		cmocka_unit_test(test_hook_decides_accounting),
 		cmocka_unit_test(test_fork_child),
