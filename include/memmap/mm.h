@@ -108,6 +108,7 @@ struct memmap_vma {
 	                          taken: by copy. Differing names keep neighbours apart */
 	uint64_t anon_vma;     /* identity of its anonymous pages' owner; 0: it never
 	                      had any. Differing owners keep neighbours apart */
+	uint32_t policy;       /* its NUMA policy, see memmap_mm_sys_mbind() */
 	bool fork_child;       /* its anon_vma came over a fork: it merges with nothing
 	                      that has none */
 	bool huge_aligned;     /* as in struct memmap_mmap_file: mremap(2) places it
@@ -338,6 +339,22 @@ MEMMAP_API int64_t memmap_mm_sys_mseal(struct memmap_mm *mm, uint64_t addr, uint
 				       uint64_t flags);
 MEMMAP_API int64_t memmap_mm_sys_msync(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 				       uint64_t flags);
+
+/**
+ * Give memory a NUMA policy, as mbind(2) does once it has understood which one. Policies are numbers
+ * here: equal ones are equal policies, 0 is the default one, and what they say is the caller's.
+ *
+ * Returns:     0
+ *              -EINVAL  `addr` is not page-aligned, the range wraps around, or a mapping that may not
+ *                       be split would be
+ *              -EFAULT  there is a hole, or for the default policy: nothing but a hole
+ *              -ENOMEM  no memory for splitting VMAs, or max_map_count is reached
+ * On failure:  without memory nothing has changed; otherwise, as with Linux, what comes before the
+ *              VMA that cannot be split has been changed
+ * See:         mbind(2)
+ */
+MEMMAP_API int64_t memmap_mm_sys_mbind(struct memmap_mm *mm, uint64_t addr, uint64_t length,
+				       uint32_t policy);
 
 /**
  * Name anonymous memory, as prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, addr, length, name) does; NULL:

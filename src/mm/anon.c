@@ -47,7 +47,7 @@ static bool owners_compatible(struct vma_iterator a, struct vma_iterator b)
 	    vma_iterator_end(a) != vma_iterator_start(b))
 		return false;
 	const struct vma *va = vma_iterator_value_ptr(a), *vb = vma_iterator_value_ptr(b);
-	return va->identity == vb->identity && va->name == vb->name &&
+	return va->identity == vb->identity && va->name == vb->name && va->policy == vb->policy &&
 	       !((va->flags ^ vb->flags) & ~(VM_ACCESS_FLAGS | VM_STICKY)) &&
 	       vb->offset == vma_offset_at(a, vma_iterator_end(a));
 }

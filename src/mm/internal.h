@@ -66,6 +66,7 @@ struct vma {
 	const char *name;
 	struct anon_name *anon_name; /* a reference, too */
 	uint64_t anon_vma;
+	uint32_t policy;
 	bool fork_child;
 	bool huge_aligned;
 	bool shared_anonymous;
@@ -461,6 +462,10 @@ int mm_modify_flags(struct memmap_mm *mm, struct vma_iterator it, struct memmap_
 /* Likewise the name `name`, to which a reference is taken where need be; NULL: none. */
 int mm_modify_anon_name(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
 			struct anon_name *name, struct vma_iterator *out);
+
+/* Likewise the NUMA policy `policy`. */
+int mm_modify_policy(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
+		     uint32_t policy, struct vma_iterator *out);
 
 /*
  * ---- Telling Mappables (vma.c) ----

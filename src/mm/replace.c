@@ -40,6 +40,7 @@ static struct vma import(const struct memmap_vma *v)
 		.offset = v->offset,
 		.name = v->name,
 		.anon_vma = v->anon_vma,
+		.policy = v->policy,
 		.fork_child = v->fork_child,
 		.huge_aligned = v->huge_aligned,
 		.shared_anonymous = v->shared_anonymous,

@@ -22,7 +22,7 @@
 #define MOST_OF_ANYTHING (UINT64_C(1) << 62)
 
 /* The least that one VMA takes in the bytes: its keys, and one byte for each value. */
-#define VMA_SIZE 125
+#define VMA_SIZE 133
 
 static const char *const out_of_memory = "out of memory";
 
@@ -173,7 +173,7 @@ static void put_vma(struct memmap_state_sink *sink, const struct memmap_mm *mm,
 	const struct memmap_vma v = vma_export(it);
 	if (vma_mistake(&v, mm->last_anon_vma))
 		memmap_state_put_error(sink, -EINVAL);
-	memmap_state_put_map(sink, 13);
+	memmap_state_put_map(sink, 14);
 	memmap_state_put_key(sink, "end");
 	memmap_state_put_uint(sink, v.range.end);
 	memmap_state_put_key(sink, "name");
@@ -186,6 +186,8 @@ static void put_vma(struct memmap_state_sink *sink, const struct memmap_mm *mm,
 	memmap_state_put_bool(sink, vma_is_whole(mm, vma_iterator_value_ptr(it)));
 	memmap_state_put_key(sink, "offset");
 	memmap_state_put_uint(sink, v.offset);
+	memmap_state_put_key(sink, "policy");
+	memmap_state_put_uint(sink, v.policy);
 	memmap_state_put_key(sink, "anon_vma");
 	memmap_state_put_uint(sink, v.anon_vma);
 	memmap_state_put_key(sink, "identity");
@@ -237,7 +239,7 @@ static void get_vma(struct memmap_state_source *source, struct loading *l)
 {
 	struct memmap_vma v = {0};
 	size_t name_len = 0, anon_name_len = 0;
-	memmap_state_get_map(source, 13);
+	memmap_state_get_map(source, 14);
 	memmap_state_get_key(source, "end");
 	v.range.end = memmap_state_get_uint(source);
 	memmap_state_get_key(source, "name");
@@ -250,6 +252,8 @@ static void get_vma(struct memmap_state_source *source, struct loading *l)
 	const bool whole = memmap_state_get_bool(source);
 	memmap_state_get_key(source, "offset");
 	v.offset = memmap_state_get_uint(source);
+	memmap_state_get_key(source, "policy");
+	v.policy = (uint32_t)get_at_most(source, UINT32_MAX);
 	memmap_state_get_key(source, "anon_vma");
 	v.anon_vma = memmap_state_get_uint(source);
 	memmap_state_get_key(source, "identity");

@@ -41,6 +41,7 @@ struct memmap_vma vma_export(struct vma_iterator it)
 		.name = v->name,
 		.anon_name = v->anon_name ? v->anon_name->text : NULL,
 		.anon_vma = v->anon_vma,
+		.policy = v->policy,
 		.fork_child = v->fork_child,
 		.huge_aligned = v->huge_aligned,
 		.shared_anonymous = v->shared_anonymous,
@@ -104,7 +105,8 @@ void mm_split(struct memmap_mm *mm, struct vma_iterator it, uint64_t at, struct 
 static bool alike(const struct vma *a, const struct vma *b)
 {
 	return !((a->flags ^ b->flags) & ~VM_STICKY) && a->identity == b->identity &&
-	       a->name == b->name && anon_name_equal(a->anon_name, b->anon_name);
+	       a->name == b->name && anon_name_equal(a->anon_name, b->anon_name) &&
+	       a->policy == b->policy;
 }
 
 /* Have both VMAs anonymous pages, with different owners? Asks no more than it must. */
@@ -313,7 +315,7 @@ static struct vma_iterator merge_existing(struct memmap_mm *mm, const struct vma
 	return right;
 }
 
-/* Give `r` the flags and the name of `to`: mm_modify_flags() and mm_modify_anon_name(). */
+/* Give `r` the flags, the name and the policy of `to`: mm_modify_flags() and its like. */
 static int modify(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
 		  const struct vma *to, struct vma_iterator *out)
 {
@@ -347,6 +349,7 @@ static int modify(struct memmap_mm *mm, struct vma_iterator it, struct memmap_ad
 	struct vma *v = vma_iterator_value_ptr(it);
 	mm_count(mm, v->flags, range_pages(r), -1);
 	v->flags = to->flags;
+	v->policy = to->policy;
 	mm_count(mm, v->flags, range_pages(r), 1);
 	if (v->anon_name != to->anon_name) {
 		anon_name_inc_ref(to->anon_name);
@@ -370,6 +373,14 @@ int mm_modify_anon_name(struct memmap_mm *mm, struct vma_iterator it, struct mem
 {
 	struct vma to = *vma_iterator_value_ptr(it);
 	to.anon_name = name;
+	return modify(mm, it, r, &to, out);
+}
+
+int mm_modify_policy(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
+		     uint32_t policy, struct vma_iterator *out)
+{
+	struct vma to = *vma_iterator_value_ptr(it);
+	to.policy = policy;
 	return modify(mm, it, r, &to, out);
 }
 

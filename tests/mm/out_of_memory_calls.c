@@ -170,6 +170,8 @@ CALL(lock_inside, memmap_mm_sys_mlock2(mm, A + 0x80000 + K, 8 * K, MLOCK_ONFAULT
 CALL(lock_all, memmap_mm_sys_mlockall(mm, MCL_CURRENT))
 CALL(seal, memmap_mm_sys_mseal(mm, A + K, 30 * K, 0))
 CALL(seal_inside, memmap_mm_sys_mseal(mm, A + 0x80000 + K, 8 * K, 0))
+CALL(bind, memmap_mm_sys_mbind(mm, A + K, 30 * K, 1))
+CALL(bind_inside, memmap_mm_sys_mbind(mm, A + 0x80000 + K, 8 * K, 1))
 
 static const struct call calls[] = {
 	{"move_anon", move_anon, -ENOMEM, false},
@@ -190,6 +192,8 @@ static const struct call calls[] = {
 	{"lock_all", lock_all, -ENOMEM, false},
 	{"seal", seal, -ENOMEM, false},
 	{"seal_inside", seal_inside, -ENOMEM, false},
+	{"bind", bind, -ENOMEM, false},
+	{"bind_inside", bind_inside, -ENOMEM, false},
 };
 
 /* Let the Nth allocation of the call fail, for every N, until one goes through without failing. */

@@ -124,12 +124,123 @@ static void keys(void)
 	}
 }
 
+/* ---- NUMA policies ---- */
+
+#define STATIC_NODES   (1 << 15)
+#define RELATIVE_NODES (1 << 14)
+#define BALANCING      (1 << 13)
+#define MOVE_ALL       4
+
+/* Policies that there are where the first node is, some of them equal to others. */
+static const struct {
+	int mode;
+	unsigned long nodes;
+} good[] = {
+	{0, 0},
+	{4, 0},
+	{1, 0},
+	{1, 1},
+	{2, 1},
+	{2, 3},
+	{3, 1},
+	{5, 1},
+	{2 | BALANCING, 1},
+	{2 | STATIC_NODES, 1},
+	{2 | STATIC_NODES, 3},
+	{3 | RELATIVE_NODES, 2},
+};
+
+static void bind_well(char *addr, size_t length)
+{
+	const size_t i = any(2) ? any(4) : any(sizeof(good) / sizeof(good[0]));
+	syscall(SYS_mbind, addr, length, good[i].mode, &good[i].nodes, 64, 0);
+}
+
+static void bind(char *addr, size_t length)
+{
+	static const int modes[] = {0, 0, 1, 2, 2, 3, 4, 5, 6, 7, -1};
+	static const int mode_flags[] = {
+		0, 0, 0, STATIC_NODES, RELATIVE_NODES, BALANCING, STATIC_NODES | RELATIVE_NODES};
+	static const unsigned int flags[] = {0, 0, 0, 0, 1, 2, 3, MOVE_ALL, 8, MOVE_ALL | 8};
+	static const unsigned long masks[][2] = {{1, 0}, {1, 0}, {0, 0}, {2, 0}, {3, 0}, {1, 1}};
+	static const unsigned long sizes[] = {0, 1, 2, 3, 64, 65, 66, 128, 1025, 32769, 32770};
+	const int mode = modes[any(11)] | mode_flags[any(7)];
+	const unsigned long *mask = any(8) == 0 ? NULL : masks[any(6)];
+	if (any(32) == 0)
+		mask = (unsigned long *)8;
+	syscall(SYS_mbind, addr, length, mode, mask, any(2) ? 2 : sizes[any(11)], flags[any(10)]);
+}
+
+/* Alike but for their policies, or not; cut, moved, copied, and bound again. */
+static void change_bound(char *p, size_t pages)
+{
+	for (int i = 0; i < 700; i++) {
+		const size_t at = any(pages - 16), nr = 1 + any(12);
+		char *q = p + at * PAGE;
+		switch (any(10)) {
+		case 0:
+			map(q, nr * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+			break;
+		case 1:
+			mprotect(q, nr * PAGE, any(3) ? RW : PROT_READ);
+			break;
+		case 2:
+			if (any(4) == 0)
+				munmap(q, PAGE);
+			break;
+		case 3:
+			mremap(q, nr * PAGE, nr * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			       p + any(pages - 16) * PAGE);
+			break;
+		case 4:
+			if (mprotect(q, PAGE, RW) == 0)
+				*q = 1;
+			break;
+		case 5:
+		case 6:
+		case 7:
+			bind_well(q, nr * PAGE);
+			break;
+		default:
+			bind(q + (any(32) == 0), nr * PAGE - any(2));
+			break;
+		}
+	}
+}
+
+static void policies(void)
+{
+	char *p = map(NULL, 96 * PAGE, RW, ANON, -1, 0);
+	char *shared = map(NULL, 64 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	change_bound(p, 96);
+	change_bound(shared, 64);
+	pid_t pid = fork();
+	if (pid == 0) {
+		change_bound(p, 96);
+		_exit(0);
+	}
+	CHECK(await(pid) == 0);
+	bind(p, 0);
+	bind(p, SIZE_MAX);
+	bind(p, SIZE_MAX - PAGE);
+	bind(sbrk(0), PAGE);
+	bind((char *)0x10000, PAGE);
+	/* Beside what is bound, the heap grows on its own. */
+	char *heap = sbrk(4 * PAGE);
+	const unsigned long first = 1;
+	syscall(SYS_mbind, heap, 2 * PAGE, 2, &first, 2, 0);
+	sbrk(2 * PAGE);
+	syscall(SYS_mbind, heap + 4 * PAGE, 2 * PAGE, 2, &first, 2, 0);
+	sbrk(2 * PAGE);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 } exercises[] = {
 	{"aio", aio},
 	{"keys", keys},
+	{"policies", policies},
 };
 
 int main(int argc, char **argv)

@@ -155,6 +155,13 @@ static void words(void **state)
 	assert_int_equal(memmap_process_read(getpid(), edge, &word, 8), -EFAULT);
 	munmap(p, PAGE);
 	(void)memmap_kernel_has_protection_keys();
+	char text[8];
+	assert_int_equal(memmap_process_status_field(getpid(), "Tgid:", text, sizeof(text)), 0);
+	assert_int_equal(strtol(text, NULL, 10), getpid());
+	assert_int_equal(memmap_process_status_field(getpid(), "Tgid:", text, 2), 0);
+	assert_int_equal(strlen(text), 1);
+	assert_int_equal(memmap_process_status_field(getpid(), "None:", text, 8), -EPROTO);
+	assert_int_equal(memmap_process_status_field(-1, "Tgid:", text, 8), -ENOENT);
 	assert_true((long)memmap_kernel_possible_cpus() >= sysconf(_SC_NPROCESSORS_ONLN));
 }
 

@@ -314,6 +314,24 @@ int memmap_process_status(pid_t pid, uint64_t *capabilities, pid_t *tgid, pid_t 
 	return 0;
 }
 
+int memmap_process_status_field(pid_t tid, const char *label, char *out, size_t size)
+{
+	char path[64], buf[4096];
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	const ssize_t n = read_small(path, buf, sizeof(buf));
+	if (n < 0)
+		return (int)n;
+	for (char *line = buf; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+		if (strncmp(line, label, strlen(label)) != 0)
+			continue;
+		line += strlen(label);
+		line += strspn(line, " \t");
+		snprintf(out, size, "%.*s", (int)strcspn(line, "\n"), line);
+		return 0;
+	}
+	return -EPROTO;
+}
+
 uint32_t memmap_process_personality(pid_t pid)
 {
 	char path[64], buf[32];

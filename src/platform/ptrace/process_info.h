@@ -94,6 +94,12 @@ int memmap_process_limit(pid_t pid, int resource, struct memmap_process_limit *o
  */
 int memmap_process_status(pid_t pid, uint64_t *capabilities, pid_t *tgid, pid_t *tracer);
 
+/**
+ * What stands in a process's or thread's status after `label` ("Mems_allowed:"), without spaces
+ * before it, cut to fit. Returns 0, -EPROTO: there is no such line; another negative errno.
+ */
+int memmap_process_status_field(pid_t tid, const char *label, char *out, size_t size);
+
 /** personality(2) of a process; 0 when it cannot be told. */
 uint32_t memmap_process_personality(pid_t pid);
 

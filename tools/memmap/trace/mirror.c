@@ -343,6 +343,7 @@ static void settle_call(const struct trace *trace, const struct thread *thread)
 	case CALL_MPROTECT:
 	case CALL_PKEY_MPROTECT:
 	case CALL_MADVISE:
+	case CALL_MBIND:
 		settle_anonymous(trace, space, args[0], args[1]);
 		break;
 	case CALL_IO_DESTROY:
@@ -426,6 +427,8 @@ static enum mirror_mode make_call(struct trace *trace, struct thread *thread)
 		return prctl_entry(trace, thread);
 	case CALL_IO_SETUP:
 		return io_setup_entry(thread);
+	case CALL_MBIND:
+		return mbind_entry(trace, thread);
 	case CALL_SHMAT:
 	case CALL_SHMDT:
 	case CALL_IO_DESTROY:
@@ -487,6 +490,8 @@ void mirror_exit(struct trace *trace, struct thread *thread)
 		io_setup_exit(trace, thread);
 	} else if (thread->id == CALL_IO_DESTROY) {
 		io_destroy_exit(thread);
+	} else if (thread->id == CALL_MBIND) {
+		mbind_exit(thread);
 	} else if (thread->call.result < 0 && thread->call.result > -4096) {
 		/* What made it fail has nothing to do with the address space: nothing changed. */
 		thread->predicted = thread->call.result;
@@ -536,6 +541,7 @@ void mirror_touched(const struct thread *thread, struct memmap_addr_range touche
 	case CALL_MUNLOCK:
 	case CALL_MSEAL:
 	case CALL_REMAP_FILE_PAGES:
+	case CALL_MBIND:
 		touched[0] = range_at(args[0], args[1]);
 		break;
 	case CALL_PRCTL:

@@ -74,6 +74,7 @@ struct thread {
 	enum call_id id;
 	enum mirror_mode mode;
 	int64_t predicted;
+	uint32_t policy;       /* what mbind(2) asks for: see mirror_policy.c */
 	bool predicts_address; /* the kernel was free to choose where */
 	bool unwatched;        /* it goes on without a stop at its exit: see unwatched.c */
 	bool alone;            /* the process had no other thread when it was begun */

@@ -148,6 +148,7 @@ static int add_line(struct batch *batch, const struct memmap_maps_line *line,
 		vma.anon_vma = before.anon_vma;
 		vma.fork_child = before.fork_child;
 		vma.huge_aligned = before.huge_aligned;
+		vma.policy = before.policy;
 		vma.offset = before.offset + (line->range.start - before.range.start);
 	}
 	/* Would it merge with the one before it? Then the kernel has a reason that we cannot see.

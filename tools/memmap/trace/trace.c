@@ -780,6 +780,7 @@ static void release(struct trace *trace)
 	for (size_t i = 0; i < trace->special_names.length; i++)
 		free(trace->special_names.items[i]);
 	ARRAY_RELEASE(NULL, &trace->special_names);
+	ARRAY_RELEASE(NULL, &trace->policies);
 	comparison_release(&trace->comparison);
 	memmap_proc_reader_release(&trace->smaps);
 	files_release(trace->files);

@@ -57,6 +57,17 @@ struct trace_counts {
 	uint64_t processes;
 };
 
+/* A NUMA policy: see mirror_policy.c. No padding: compared byte by byte. */
+#define NR_NODE_WORDS 16u
+struct node_set {
+	uint64_t words[NR_NODE_WORDS];
+};
+struct policy {
+	uint32_t mode, flags;
+	struct node_set named; /* what the program said, where that is to be kept */
+	struct node_set nodes;
+};
+
 struct trace {
 	const struct trace_options *options;
 	struct memmap_tracer *tracer;
@@ -86,7 +97,8 @@ struct trace {
 	/* Kept for their memory. */
 	struct comparison comparison;
 	struct memmap_proc_reader smaps;
-	ARRAY(char *) special_names; /* of [vdso] and its like: VMAs point to them */
+	ARRAY(struct policy) policies; /* by their numbers, from 1 on */
+	ARRAY(char *) special_names;   /* of [vdso] and its like: VMAs point to them */
 };
 
 /** Run the program of `options`, and report. Returns the exit status of memmap. */
@@ -151,6 +163,11 @@ void io_destroy_exit(struct thread *thread);
 
 /** The size of the ring that is mapped at `addr`; 0: there is none that is known. */
 uint64_t ring_size_at(const struct space *space, uint64_t addr);
+
+/* ---- mirror_policy.c ---- */
+
+enum mirror_mode mbind_entry(struct trace *trace, struct thread *thread);
+void mbind_exit(struct thread *thread);
 
 /* ---- unwatched.c: calls whose exit need not be seen ---- */
 
