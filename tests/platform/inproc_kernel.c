@@ -284,6 +284,40 @@ static void test_refused_while_serving(void **state)
 	}
 }
 
+static _Atomic(int) nr_signals;
+
+/* Clearing goes on when the region's end has begun. */
+static int clear_late(const char *call)
+{
+	nr_signals += strcmp(call, "signal event") == 0;
+	for (int ms = 0; strcmp(call, "copy watched") == 0 && nr_signals < 2 && ms < 5000; ms++)
+		usleep(1000);
+	if (strcmp(call, "copy watched") == 0)
+		usleep(20000);
+	return 0;
+}
+
+/* A page that was refused is cleared by the thread that serves while that is to stop. */
+static void test_end_while_clearing(void **state)
+{
+	(void)state;
+	struct world w;
+	int fds[2];
+	nr_signals = 0;
+	memmap_inproc_host_hook = clear_late;
+	begin_watched(&w, (struct memmap_inproc_options){0});
+	fill_pipe(fds);
+	assert_int_equal(raw_read(fds[0], w.base, 8), -1);
+	while (nr_signals == 0)
+		usleep(1000);
+	(void)alarm(60);
+	close_pipe(fds);
+	world_end(&w);
+	(void)alarm(0);
+	memmap_inproc_host_hook = NULL;
+	assert_int_equal(nr_signals, 3);
+}
+
 /* Many threads that read(2) into the same pages, while these are taken away. */
 static _Atomic(bool) stop;
 
@@ -336,6 +370,7 @@ int main(void)
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_refused_by_the_kernel),
 		cmocka_unit_test(test_refused_while_serving),
+		cmocka_unit_test(test_end_while_clearing),
 		cmocka_unit_test(test_storm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

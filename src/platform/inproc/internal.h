@@ -55,9 +55,9 @@ static inline int host_mapping_split(struct memmap_addr_range r, struct host_map
 
 struct userfault {
 	int fd;   /* -1: there is none */
-	int stop; /* an eventfd: both threads end */
-	int go;   /* an eventfd: `moving` has been set */
-	_Atomic(bool) moving;
+	int stop; /* an eventfd: the server ends */
+	int go;   /* an eventfd: one of these has been set */
+	_Atomic(bool) moving, over;
 	uint64_t stencil; /* as long as the region, watched, and never touched */
 	pthread_t server, reader;
 	unsigned nr_refused; /* under the platform's lock */

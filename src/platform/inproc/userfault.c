@@ -140,13 +140,12 @@ static void *read_moves(void *arg)
 {
 	struct memmap_inproc *inproc = arg;
 	struct userfault *u = &inproc->userfault;
-	for (;;) {
-		const int what = memmap_inproc_host_wait(u->go, u->stop, -1);
-		if (what > 0 && what & MEMMAP_INPROC_STOPPED)
-			return NULL;
+	while (!u->over) {
+		const int what = memmap_inproc_host_wait(u->go, -1, -1);
 		if (what > 0 && memmap_inproc_host_clear_event(u->go) == 0)
 			read_while_moving(inproc);
 	}
+	return NULL;
 }
 
 int inproc_userfault_clear(struct memmap_inproc *inproc, struct memmap_addr_range ar)
@@ -198,11 +197,17 @@ static int open_event(int *out)
 }
 
 /* The thread must be gone: it uses all this. */
-static void join(const struct userfault *u, pthread_t thread)
+static void join(int event, pthread_t thread)
 {
-	while (memmap_inproc_host_signal_event(u->stop) != 0)
+	while (memmap_inproc_host_signal_event(event) != 0)
 		;
 	(void)pthread_join(thread, NULL);
+}
+
+static void join_reader(struct userfault *u)
+{
+	u->over = true;
+	join(u->go, u->reader);
 }
 
 /* The program's signals are for its own threads. */
@@ -213,7 +218,7 @@ static int begin_threads(struct memmap_inproc *inproc)
 	if (!err) {
 		err = memmap_inproc_host_thread(&u->server, serve_all, inproc);
 		if (err)
-			join(u, u->reader);
+			join_reader(u);
 	}
 	return err;
 }
@@ -252,8 +257,9 @@ void inproc_userfault_end(struct memmap_inproc *inproc)
 	struct userfault *u = &inproc->userfault;
 	if (u->fd < 0)
 		return;
-	join(u, u->server);
-	join(u, u->reader);
+	/* In this order: the one that serves may have a refused page to clear. */
+	join(u->stop, u->server);
+	join_reader(u);
 	(void)memmap_inproc_host_release(stencil_of(inproc, MEMMAP_PAGE_SIZE));
 	memmap_inproc_host_close(u->go);
 	memmap_inproc_host_close(u->stop);
