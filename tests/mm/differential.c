@@ -559,14 +559,15 @@ static unsigned int replay(const char *path)
 	return failures;
 }
 
-static const char *const platform_names[NR_PLATFORMS] = {"table", "none", "soft", "inproc"};
+static const char *const platform_names[NR_PLATFORMS] = {"table", "none", "soft", "inproc",
+							 "userfault"};
 
 static void usage(void)
 {
 	fprintf(stderr, "usage: differential [--seed N] [--steps N] [--seconds N] [--length N]\n"
 			"                    [--failures N] [--no-fresh] [--verbose] [--counts]\n"
 			"                    [--any-kernel] [--kernel-only] [--pages]\n"
-			"                    [--platform table|none|soft|inproc]\n"
+			"                    [--platform table|none|soft|inproc|userfault]\n"
 			"       differential --replay FILE...\n");
 	exit(2);
 }

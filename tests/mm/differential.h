@@ -239,10 +239,11 @@ int kernel_read_stats(struct kernel *kernel, unsigned int process, struct kernel
 
 /* What runs the guests of address spaces with pages. */
 enum platform {
-	PLATFORM_TABLE,  /* the fuzzer's own: a table of pages */
-	PLATFORM_NONE,   /* memory is touched from outside: <memmap/mm_access.h> */
-	PLATFORM_SOFT,   /* <memmap/platform_soft.h> */
-	PLATFORM_INPROC, /* <memmap/platform_inproc.h> */
+	PLATFORM_TABLE,     /* the fuzzer's own: a table of pages */
+	PLATFORM_NONE,      /* memory is touched from outside: <memmap/mm_access.h> */
+	PLATFORM_SOFT,      /* <memmap/platform_soft.h> */
+	PLATFORM_INPROC,    /* <memmap/platform_inproc.h> */
+	PLATFORM_USERFAULT, /* the same with a userfaultfd: there the kernel itself copies, too */
 	NR_PLATFORMS
 };
 extern enum platform model_platform;

@@ -244,6 +244,8 @@ static struct outcome copy_step(struct model *model, const struct step *step)
 	struct outcome outcome = {0};
 	int err;
 
+	if (guest_copy(model->guest[step->process], model->own_files, step, &outcome))
+		return outcome;
 	if (len > sizeof(words))
 		return (struct outcome){.result = -EPROTO};
 	if (step->op == OP_COPY_OUT &&

@@ -8,13 +8,16 @@
  * let go too early reads as something else.
  *
  * The platform inproc has the arena alone, of one guest at a time: elsewhere this process has things
- * of its own. There the processor itself touches memory.
+ * of its own. There the processor itself touches memory; with a userfaultfd (the platform "userfault") the
+ * kernel does, too, by system calls of this process.
  */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <memmap/error.h>
 #include <memmap/mm_access.h>
@@ -22,6 +25,7 @@
 #include <memmap/platform_soft.h>
 
 #include "differential_pages.h"
+#include "platform/inproc/internal.h"
 
 struct mapped_page {
 	uint64_t address, offset;
@@ -220,12 +224,16 @@ static void try_region(struct guest *guest)
 		.addr = ARENA,
 		.length = REGION_BYTES,
 		.on_fault = on_fault,
+		.userfaultfd = guest->platform == PLATFORM_USERFAULT,
 	};
 	const int err = memmap_inproc_create(&options, &guest->inproc);
 
-	if (!err)
+	if (!err) {
 		guest->address_space.ops = &hybrid_ops;
-	else if (err != -EEXIST)
+	} else if (options.userfaultfd && (err == -EPERM || err == -EOPNOTSUPP)) {
+		printf("differential: skipped: userfaultfd: %s\n", strerror(-err));
+		exit(77);
+	} else if (err != -EEXIST)
 		fprintf(stderr, "differential: memmap_inproc_create: %s\n", strerror(-err));
 }
 
@@ -240,7 +248,7 @@ struct guest *guest_create(enum platform platform)
 	if (platform == PLATFORM_SOFT && (memmap_soft_create(NULL, &guest->soft) ||
 					  memmap_soft_vcpu_create(guest->soft, &guest->vcpu)))
 		abort();
-	if (platform == PLATFORM_INPROC)
+	if (platform == PLATFORM_INPROC || platform == PLATFORM_USERFAULT)
 		try_region(guest);
 	return guest;
 }
@@ -656,4 +664,130 @@ struct outcome guest_touch(struct guest *guest, const struct step *step)
 	default:
 		return touch_sum(guest, step);
 	}
+}
+
+/* ---- Copies by the kernel ---- */
+
+static bool writes_memory(enum op op)
+{
+	return op == OP_WRITE || op == OP_COPY_OUT;
+}
+
+/* The system call that the executor makes, from its byte `done` on; or a negative errno. */
+static int64_t copy_call(const struct open_files *files, const struct step *step, uint64_t done)
+{
+	const uint64_t address = step->args[0] + done;
+	int64_t result;
+
+	/* By number: nobody in between must look at the memory. */
+	switch (step->op) {
+	case OP_READ:
+		result = syscall(SYS_write, files->scratch_fd, address, 1);
+		break;
+	case OP_WRITE:
+		result = syscall(SYS_read, files->zero_fd, address, 1);
+		break;
+	case OP_COPY_OUT:
+		result = syscall(SYS_pread64, files->pattern_fd, address, step->args[1] - done,
+				 step->args[2] % PAGE + done);
+		break;
+	default:
+		result = syscall(SYS_pwrite64, files->scratch_fd, address, step->args[1] - done,
+				 done);
+		break;
+	}
+	return result < 0 ? -errno : result;
+}
+
+/* Nothing waits for the moment after which a refused page is watched again. */
+static bool forgiven(struct guest *guest)
+{
+	for (int ms = 0; ms < 10000; ms++) {
+		unsigned int nr;
+
+		pthread_mutex_lock(&guest->inproc->lock);
+		nr = guest->inproc->userfault.nr_refused;
+		pthread_mutex_unlock(&guest->inproc->lock);
+		if (!nr)
+			return true;
+		usleep(1000);
+	}
+	fprintf(stderr, "differential: a page that was refused stays so\n");
+	return false;
+}
+
+/* Is the page mapped, so that the kernel can read it without waiting? */
+static bool can_be_read(struct guest *guest, const struct open_files *files, uint64_t address)
+{
+	struct memmap_inproc_stats before, after;
+	int64_t result;
+
+	memmap_inproc_get_stats(guest->inproc, &before);
+	result = syscall(SYS_pwrite64, files->scratch_fd, address, 1, MOST_FILE_BYTES);
+	memmap_inproc_get_stats(guest->inproc, &after);
+	return result == 1 && before.nr_kernel_waits == after.nr_kernel_waits;
+}
+
+/*
+ * The kernel could not touch what is at an address. 0: rightly. 1: it was to write to what was mapped for
+ * reading only, which is now mapped for writing. -EDEADLK: it should have been served.
+ */
+static int again(struct guest *guest, const struct open_files *files, uint64_t address, bool writes)
+{
+	enum memmap_fault_code code;
+	struct memmap_vma vma;
+	bool read_only;
+
+	/* What is mapped without permission to write must not come to be by reading it. */
+	if (!memmap_mm_find_vma(guest->mm, address, &vma) || vma.range.start > address ||
+	    (writes && !(vma.flags & MEMMAP_VM_WRITE)))
+		return 0;
+	read_only = writes && can_be_read(guest, files, address);
+	if (memmap_mm_handle_fault(guest->mm, address, writes ? MEMMAP_WRITE : MEMMAP_READ, &code))
+		return 0;
+	if (read_only)
+		return 1;
+	fprintf(stderr, "differential: the kernel should have been served at %#llx\n",
+		(unsigned long long)address);
+	return -EDEADLK;
+}
+
+bool guest_copy(struct guest *guest, const struct open_files *files, const struct step *step,
+		struct outcome *outcome)
+{
+	const uint64_t address = step->args[0];
+	const bool one = step->op == OP_READ || step->op == OP_WRITE;
+	const uint64_t length = one ? 1 : step->args[1];
+	uint64_t done = 0;
+	int64_t result = 0;
+
+	if (guest->platform != PLATFORM_USERFAULT || !in_region(guest, address, length))
+		return false;
+	if (!forgiven(guest)) {
+		outcome->result = -EDEADLK;
+		return true;
+	}
+	while (done < length) {
+		result = copy_call(files, step, done);
+		if (result > 0) {
+			done += (uint64_t)result;
+			continue;
+		}
+		if (result != -EFAULT)
+			break;
+		const int what = again(guest, files, address + done, writes_memory(step->op));
+		if (what < 0) {
+			outcome->result = what;
+			return true;
+		}
+		if (!what)
+			break;
+	}
+	if (one)
+		outcome->result = done ? 0 : result;
+	else
+		outcome->result = done ? (int64_t)done : result;
+	if (step->op == OP_COPY_IN && done)
+		outcome->detail = open_files_scratch_sum(files, done);
+	return true;
 }

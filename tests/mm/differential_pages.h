@@ -24,6 +24,13 @@ void guest_set_mm(struct guest *guest, struct memmap_mm *mm);
 /* Do what one of OP_PEEK, OP_POKE, OP_ADD, OP_RUN, OP_SUM asks for. */
 struct outcome guest_touch(struct guest *guest, const struct step *step);
 
+/*
+ * Do what one of OP_READ, OP_WRITE, OP_COPY_OUT, OP_COPY_IN asks for by a system call of this process, if
+ * the memory is such that the kernel can touch it. False: it is not.
+ */
+bool guest_copy(struct guest *guest, const struct open_files *files, const struct step *step,
+		struct outcome *outcome);
+
 /* Is what is mapped now what the address space permits? Says what is not. */
 bool guest_verify(struct guest *guest);
 
