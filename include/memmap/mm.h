@@ -290,7 +290,8 @@ struct memmap_mmap_file {
  * memory; it must give a mappable and an identity with one reference, which the address space then
  * owns; NULL: shared memory of the address space's memory file, -ENODEV without one.
  *
- * MAP_HUGETLB is refused with ENOMEM, as by a kernel whose pool of huge pages is empty.
+ * MAP_HUGETLB is refused with ENOMEM, as by a kernel whose pool of huge pages is empty: late, when
+ * with MAP_FIXED what was in the way is gone.
  */
 struct memmap_shared_anonymous {
 	void *context;

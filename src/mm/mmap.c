@@ -7,7 +7,8 @@
  * succeeded, the old mappings stand. (When Linux itself refuses at that late point, the old VMAs
  * stay split at the edges of the range; so they do here.)
  *
- * Refused: huge-page memory (MAP_HUGETLB), as by a kernel whose pool of huge pages is empty.
+ * Refused: huge-page memory (MAP_HUGETLB), as by a kernel whose pool of huge pages is empty; what was
+ * in the way is gone then.
  */
 #include "abi.h"
 #include "internal.h"
@@ -206,7 +207,7 @@ static int check_anonymous(uint64_t map_flags, uint64_t *flags)
 		*flags |= MEMMAP_VM_SHARED | MEMMAP_VM_MAYSHARE;
 		return 0;
 	case MAP_DROPPABLE:
-		if ((map_flags & (MAP_LOCKED | MAP_HUGETLB)) || (*flags & MEMMAP_VM_GROWSDOWN))
+		if ((map_flags & MAP_LOCKED) || (*flags & MEMMAP_VM_GROWSDOWN))
 			return -EINVAL;
 		*flags |= MEMMAP_VM_DROPPABLE | MEMMAP_VM_NORESERVE | MEMMAP_VM_WIPEONFORK |
 			  MEMMAP_VM_DONTDUMP;
@@ -218,16 +219,45 @@ static int check_anonymous(uint64_t map_flags, uint64_t *flags)
 	}
 }
 
+/* The bits within a huge page of the size that MAP_HUGETLB asks for. */
+static uint64_t huge_mask(uint64_t map_flags)
+{
+	const uint64_t shift = map_flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK;
+	return (UINT64_C(1) << (shift ? shift : MEMMAP_HUGE_PAGE_SHIFT)) - 1;
+}
+
 /* Round the length to the huge page size that MAP_HUGETLB asks for; -EINVAL: there is no such. */
 static int huge_length(uint64_t map_flags, uint64_t *length)
 {
-	uint64_t shift = map_flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK;
-	if (shift == 0)
-		shift = MEMMAP_HUGE_PAGE_SHIFT;
-	if (shift != MEMMAP_HUGE_PAGE_SHIFT && shift != 30)
+	const uint64_t mask = huge_mask(map_flags);
+	if (mask != MEMMAP_HUGE_PAGE_MASK && mask != (UINT64_C(1) << 30) - 1)
 		return -EINVAL;
-	uint64_t mask = (UINT64_C(1) << shift) - 1;
 	*length = (*length + mask) & ~mask;
+	return 0;
+}
+
+/*
+ * May huge-page memory be mapped so? To Linux it is a file, so that what a file may not be is asked
+ * for it, too. Completes `*flags`.
+ */
+static int check_huge(uint64_t map_flags, uint64_t *flags)
+{
+	switch (map_flags & MAP_TYPE) {
+	case MAP_SHARED_VALIDATE:
+		if (map_flags & ~LEGACY_MAP_FLAGS)
+			return -EOPNOTSUPP;
+		__attribute__((fallthrough));
+	case MAP_SHARED:
+		*flags |= MEMMAP_VM_SHARED | MEMMAP_VM_MAYSHARE;
+		break;
+	case MAP_PRIVATE:
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (*flags & MEMMAP_VM_GROWSDOWN)
+		return -EINVAL;
+	*flags |= MEMMAP_VM_HUGETLB;
 	return 0;
 }
 
@@ -249,6 +279,9 @@ static int choose_range(struct memmap_mm *mm, uint64_t addr, uint64_t length, ui
 		.file = file || (map_flags & MAP_SHARED),
 		.huge_aligned = file && file->huge_aligned,
 	};
+	if ((map_flags & MAP_HUGETLB) && (map_flags & MAP_FIXED) &&
+	    length <= mm->layout.task_size && (addr & huge_mask(map_flags)))
+		return -EINVAL;
 	int err = mm_get_unmapped_area(mm, &p, &addr);
 	if (err)
 		return err;
@@ -297,15 +330,17 @@ static int64_t sys_mmap(struct memmap_mm *mm, uint64_t addr, uint64_t length, ui
 		return -EAGAIN;
 	if (file && !offset_fits(file, offset, length))
 		return -EOVERFLOW;
-	err = file ? check_file(file, prot, &map_flags, &flags)
-		   : check_anonymous(map_flags, &flags);
+	if (file)
+		err = check_file(file, prot, &map_flags, &flags);
+	else if (map_flags & MAP_HUGETLB)
+		err = check_huge(map_flags, &flags);
+	else
+		err = check_anonymous(map_flags, &flags);
 	if (err)
 		return err;
 	/* Asking for no reserve is heard only where overcommitting is permitted. */
 	if ((map_flags & MAP_NORESERVE) && mm->limits.overcommit != 2)
 		flags |= MEMMAP_VM_NORESERVE;
-	if (map_flags & MAP_HUGETLB)
-		return -ENOMEM;
 
 	n.value.flags = flags;
 	if (file) {
@@ -316,6 +351,8 @@ static int64_t sys_mmap(struct memmap_mm *mm, uint64_t addr, uint64_t length, ui
 		n.value.offset = offset;
 		if ((flags & MEMMAP_VM_SYNC) && file->refuses_sync)
 			n.refusal = -EOPNOTSUPP;
+	} else if (flags & MEMMAP_VM_HUGETLB) {
+		n.refusal = offset & huge_mask(map_flags) ? -EINVAL : -ENOMEM;
 	} else if (flags & MEMMAP_VM_SHARED) {
 		if (!shared_anonymous && !mm_has_pages(mm))
 			return -ENODEV;

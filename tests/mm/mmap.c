@@ -276,6 +276,14 @@ static void test_huge_pages_are_refused(void **state)
 	assert_int_equal(map_anon(mm, 0, K, RW, flags | (uint64_t)MAP_HUGE_2MB), -ENOMEM);
 	assert_int_equal(map_anon(mm, 0, K, RW, flags | (uint64_t)MAP_HUGE_1GB), -ENOMEM);
 	assert_int_equal(map_anon(mm, 0, K, RW, flags | UINT64_C(25) << 26), -EINVAL);
+	/* Late: what was in the way is gone. */
+	assert_int_equal(map_anon(mm, 0x30000000, 4 * K, RW, FIXED), 0x30000000);
+	assert_int_equal(map_anon(mm, 0x30001000, K, RW, flags | MAP_FIXED), -EINVAL);
+	assert_int_equal(map_anon(mm, 0x30000000, K, RW, flags | MAP_GROWSDOWN), -EINVAL);
+	assert_int_equal(map_anon(mm, 0x30000000, K, RW, flags | MAP_FIXED_NOREPLACE), -EEXIST);
+	assert_vmas(mm, "30000000-30004000 rw-p\n");
+	assert_int_equal(map_anon(mm, 0x30000000, K, RW, flags | MAP_FIXED), -ENOMEM);
+	assert_vmas(mm, "");
 	memmap_mm_release(mm);
 }
 

@@ -234,6 +234,32 @@ static void policies(void)
 	sbrk(2 * PAGE);
 }
 
+/* ---- huge pages ---- */
+
+/* Where there are none: refused early or late, so that what was in the way is there still or gone. */
+static void huge(void)
+{
+	static const int flags[] = {MAP_FIXED,    MAP_FIXED,     MAP_FIXED_NOREPLACE,
+				    MAP_LOCKED,   MAP_GROWSDOWN, MAP_32BIT,
+				    MAP_POPULATE, MAP_SYNC,      0};
+	static const int types[] = {MAP_PRIVATE,         MAP_PRIVATE, MAP_SHARED,
+				    MAP_SHARED_VALIDATE, 0,           8};
+	static const unsigned int shifts[] = {0, 0, 0, 21, 21, 16, 22, 1, 34};
+	const size_t size = 2ul << 20;
+	char *p = map(NULL, 34 * size, RW, ANON, -1, 0);
+	p += size - (uintptr_t)p % size;
+	for (int i = 0; i < 300; i++) {
+		char *at = p + any(31) * size + (any(8) ? 0 : PAGE);
+		const size_t length = any(16) ? 1 + any(2 * size) : SIZE_MAX - any(2) * size;
+		const int how = types[any(6)] | flags[any(9)] | flags[any(9)] |
+				(int)(shifts[any(9)] << 26) | (any(16) ? MAP_ANONYMOUS : 0);
+		mmap(at, length, any(4) ? RW : PROT_READ | PROT_EXEC, how | MAP_HUGETLB, -1,
+		     any(8) ? 0 : PAGE);
+		if (any(4) == 0)
+			map(p + any(31) * size, size, RW, ANON | MAP_FIXED, -1, 0);
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -241,6 +267,7 @@ static const struct {
 	{"aio", aio},
 	{"keys", keys},
 	{"policies", policies},
+	{"huge", huge},
 };
 
 int main(int argc, char **argv)

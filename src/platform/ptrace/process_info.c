@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -487,6 +488,25 @@ uint64_t memmap_kernel_min_addr(void)
 	const uint64_t found = (uint64_t)(uintptr_t)page;
 	/* Far above it: something lay there already. */
 	return found >= lowest && found <= UINT64_C(1) << 20 ? found : lowest;
+}
+
+int memmap_kernel_huge_pool(uint64_t shift)
+{
+	static const char pools[] = "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/%s";
+	static const char *const counts[] = {"nr_hugepages", "nr_overcommit_hugepages"};
+	char path[128];
+	if (shift == 0)
+		shift = MEMMAP_HUGE_PAGE_SHIFT;
+	const uint64_t kib = shift >= 10 ? UINT64_C(1) << (shift - 10) : 0;
+	bool any = false;
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), pools, kib, counts[i]);
+		const uint64_t count = memmap_sysctl(path, UINT64_MAX);
+		if (count == UINT64_MAX)
+			return -EINVAL;
+		any |= count > 0;
+	}
+	return any;
 }
 
 int memmap_kernel_huge_pages(void)

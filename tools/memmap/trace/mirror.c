@@ -58,8 +58,13 @@ static enum mirror_mode mmap_entry(struct trace *trace, struct thread *thread)
 	struct process *process = thread->process;
 	struct opened_file *opened = NULL;
 	enum mirror_mode mode = MIRROR_DONE;
-	if (flags & MAP_HUGETLB)
-		return MIRROR_ADOPT;
+	if ((flags & MAP_HUGETLB) && (flags & MAP_ANONYMOUS)) {
+		const int pool = memmap_kernel_huge_pool(flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK);
+		if (pool < 0)
+			thread->predicted = -EINVAL;
+		if (pool != 0 || (flags & MAP_NORESERVE))
+			return pool < 0 ? MIRROR_DONE : MIRROR_ADOPT;
+	}
 	const bool is_low = (flags & MAP_FIXED) && args[0] < trace->min_addr;
 	if ((flags & MAP_LOCKED) || (is_low && process->credentials_stale))
 		process_refresh_credentials(process);
