@@ -149,6 +149,8 @@ struct memmap_mm_limits {
 	bool cap_ipc_lock;         /* may lock beyond `memlock` */
 	bool cap_sys_rawio;        /* may map below min_fixed_addr */
 	bool read_implies_exec;    /* personality(READ_IMPLIES_EXEC) */
+	bool deny_write_exec;      /* prctl(PR_SET_MDWE): nothing may be writable and executable,
+	                              nor become executable later */
 	int huge_pages;            /* transparent huge pages: 0 never, 1 where advised, 2 always.
 	                              Reading one makes a VMA's memory anonymous */
 	bool no_zero_page;         /* there is no page of zeros that readers share (under some

@@ -154,6 +154,13 @@ struct memmap_mm {
 	void *copy_buffer; /* COPY_BUFFER_SIZE bytes, once pages were copied by way of it; or NULL */
 };
 
+/* Linux's map_deny_write_exec(): may a mapping with the flags `old` not have these new ones? */
+static inline bool mm_denies_exec(const struct memmap_mm *mm, uint64_t old, uint64_t flags)
+{
+	return mm->limits.deny_write_exec && (flags & MEMMAP_VM_EXEC) &&
+	       ((flags & MEMMAP_VM_WRITE) || !(old & MEMMAP_VM_EXEC));
+}
+
 /* Does the address space have pages, or only VMAs? */
 static inline bool mm_has_pages(const struct memmap_mm *mm)
 {

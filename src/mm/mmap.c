@@ -360,6 +360,8 @@ static int64_t sys_mmap(struct memmap_mm *mm, uint64_t addr, uint64_t length, ui
 	} else {
 		n.value.offset = n.range.start;
 	}
+	if (mm_denies_exec(mm, flags, flags))
+		return -EACCES;
 	err = map_region(mm, &n);
 	if (err)
 		return err;

@@ -65,6 +65,8 @@ static int protect_range(struct memmap_mm *mm, struct memmap_addr_range range, u
 		/* Each VM_MAY flag is four bits above the flag that it permits. */
 		if (flags & ~(flags >> 4) & VM_ACCESS_FLAGS)
 			return -EACCES;
+		if (mm_denies_exec(mm, v->flags, flags))
+			return -EACCES;
 		uint64_t end = vma_iterator_end(it) < range.end ? vma_iterator_end(it) : range.end;
 		int err = protect(mm, it, range_of(*at, end), flags, &it);
 		if (err)

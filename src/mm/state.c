@@ -74,6 +74,7 @@ static const struct member limits_members[] = {
 	MEMBER(memmap_mm_limits, address_space, U64),
 	MEMBER(memmap_mm_limits, cap_sys_rawio, BOOL),
 	MEMBER(memmap_mm_limits, max_map_count, U32),
+	MEMBER(memmap_mm_limits, deny_write_exec, BOOL),
 	MEMBER(memmap_mm_limits, overcommit_pages, U64),
 	MEMBER(memmap_mm_limits, read_implies_exec, BOOL),
 };

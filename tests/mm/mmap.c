@@ -287,6 +287,38 @@ static void test_huge_pages_are_refused(void **state)
 	memmap_mm_release(mm);
 }
 
+/* prctl(PR_SET_MDWE), as Linux 6.18 answers. */
+static void test_deny_write_exec(void **state)
+{
+	(void)state;
+	struct memmap_mm_options options = small_options();
+	struct memmap_mm *mm, *child;
+	const uint64_t rx = PROT_READ | PROT_EXEC, rwx = RW | PROT_EXEC;
+	assert_int_equal(memmap_mm_create(&options, &mm), 0);
+	assert_int_equal(map_anon(mm, 0x30000000, K, rwx, FIXED), 0x30000000);
+	struct memmap_mm_limits limits = memmap_mm_get_limits(mm);
+	limits.deny_write_exec = true;
+	memmap_mm_set_limits(mm, &limits);
+	assert_int_equal(map_anon(mm, 0x31000000, K, rwx, FIXED), -EACCES);
+	assert_int_equal(map_anon(mm, 0x31000000, K, rx, FIXED), 0x31000000);
+	assert_int_equal(map_anon(mm, 0x32000000, K, RW, FIXED), 0x32000000);
+	/* It stays as it is, may lose, and may not gain. */
+	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x30000000, K, rwx), -EACCES);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x30000000, K, rx), 0);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x31000000, K, rx), 0);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x31000000, K, rwx), -EACCES);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x32000000, K, rx), -EACCES);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x31000000, K, PROT_READ), 0);
+	assert_int_equal(memmap_mm_sys_mprotect(mm, 0x31000000, K, rx), -EACCES);
+	assert_vmas(mm, "30000000-30001000 r-xp\n"
+			"31000000-31001000 r--p\n"
+			"32000000-32001000 rw-p\n");
+	assert_int_equal(memmap_mm_fork(mm, NULL, &child), 0);
+	assert_int_equal(memmap_mm_sys_mprotect(child, 0x32000000, K, rx), -EACCES);
+	memmap_mm_release(child);
+	memmap_mm_release(mm);
+}
+
 static void test_read_implies_exec(void **state)
 {
 	(void)state;
@@ -669,6 +701,7 @@ int main(void)
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_droppable),
 		cmocka_unit_test(test_huge_pages_are_refused),
+		cmocka_unit_test(test_deny_write_exec),
 		cmocka_unit_test(test_read_implies_exec),
 		cmocka_unit_test(test_replacing),
 		cmocka_unit_test(test_shared_anonymous),

@@ -239,6 +239,7 @@ static void assert_limits_equal(const struct memmap_mm_limits *a, const struct m
 	assert_same(a, b, cap_ipc_lock);
 	assert_same(a, b, cap_sys_rawio);
 	assert_same(a, b, read_implies_exec);
+	assert_same(a, b, deny_write_exec);
 	assert_same(a, b, huge_pages);
 	assert_same(a, b, no_zero_page);
 }

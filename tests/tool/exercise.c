@@ -222,6 +222,47 @@ static void limited(void)
 	CHECK(mmap(NULL, 9ul << 20, PROT_READ, ANON, -1, 0) != MAP_FAILED);
 }
 
+#define RWX (RW | PROT_EXEC)
+
+static void write_exec_denied(void)
+{
+	CHECK(mmap(NULL, PAGE, RWX, ANON, -1, 0) == MAP_FAILED && errno == EACCES);
+	CHECK(mprotect(map(NULL, PAGE, RW, ANON, -1, 0), PAGE, PROT_EXEC) == -1);
+}
+
+static void write_exec_granted(void)
+{
+	CHECK(mprotect(map(NULL, PAGE, RWX, ANON, -1, 0), PAGE, RWX) == 0);
+}
+
+/* What can be written cannot be executed: here, and in children and after an exec or not. */
+static void deny_write_exec(void)
+{
+	const int set = 65, refuse = 1, do_not_inherit = 2; /* PR_SET_MDWE, and its bits */
+	char *const denied[] = {"exercise", "write_exec_denied", NULL};
+	char *const granted[] = {"exercise", "write_exec_granted", NULL};
+	write_exec_granted();
+	if (prctl(set, refuse | do_not_inherit, 0, 0, 0) != 0) {
+		puts("not tested: this kernel has no PR_SET_MDWE");
+		return;
+	}
+	CHECK(prctl(set, refuse, 0, 0, 0) == -1 && errno == EPERM);
+	write_exec_denied();
+	pid_t pid = fork();
+	if (pid == 0) {
+		write_exec_granted();
+		CHECK(prctl(set, refuse, 0, 0, 0) == 0);
+		pid = fork();
+		if (pid == 0) {
+			write_exec_denied();
+			execv("/proc/self/exe", denied);
+		}
+		_exit(await(pid) == 0 ? 0 : 1);
+	}
+	CHECK(await(pid) == 0);
+	execv("/proc/self/exe", granted);
+}
+
 /* A limit that another process sets, which knows the first one by another number. */
 static void limited_by_others(void)
 {
@@ -941,6 +982,9 @@ static const struct {
 	{"locked", locked},
 	{"limited", limited},
 	{"limited_by_others", limited_by_others},
+	{"write_exec_denied", write_exec_denied},
+	{"write_exec_granted", write_exec_granted},
+	{"deny_write_exec", deny_write_exec},
 	{"sealed", sealed},
 	{"files", files},
 	{"denied", denied},

@@ -32,6 +32,9 @@
 #ifndef PR_SET_VMA
 #	define PR_SET_VMA 0x53564d41
 #endif
+#ifndef PR_SET_MDWE
+#	define PR_SET_MDWE 65
+#endif
 #ifndef PR_SET_MEMORY_MERGE
 #	define PR_SET_MEMORY_MERGE 67
 #endif
@@ -55,7 +58,8 @@ static const unsigned int resources[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, R
 static const unsigned int ptrace_requests[] = {PTRACE_TRACEME, PTRACE_ATTACH, PTRACE_SEIZE};
 
 /* What prctl(2) can do to VMAs. */
-static const unsigned int prctl_options[] = {PR_SET_VMA, PR_SET_MM, PR_SET_MEMORY_MERGE};
+static const unsigned int prctl_options[] = {PR_SET_VMA, PR_SET_MM, PR_SET_MDWE,
+					     PR_SET_MEMORY_MERGE};
 
 static int add_rules(scmp_filter_ctx filter)
 {

@@ -25,6 +25,9 @@
 
 #define PR_SET_MM 35
 
+#define PR_SET_MDWE        65
+#define PR_MDWE_NO_INHERIT 2
+
 /*
  * ---- mmap ----
  */
@@ -222,6 +225,8 @@ static enum mirror_mode prctl_entry(const struct trace *trace, struct thread *th
 {
 	const uint64_t *args = thread->call.args;
 	char name[MEMMAP_ANON_NAME_SIZE + 1];
+	if ((uint32_t)args[0] == PR_SET_MDWE)
+		return MIRROR_NOTHING;
 	if ((uint32_t)args[0] != PR_SET_VMA)
 		return MIRROR_ADOPT;
 	if (!trace->has_anon_names || args[1] != PR_SET_VMA_ANON_NAME) {
@@ -239,12 +244,29 @@ static enum mirror_mode prctl_entry(const struct trace *trace, struct thread *th
  * ---- Facts that calls change ----
  */
 
+/* prctl(PR_SET_MDWE) holds for all who share the address space. */
+static void deny_write_exec(struct trace *trace, const struct thread *thread)
+{
+	for (struct process *process = trace->processes; process; process = process->next) {
+		if (process->space != thread->process->space)
+			continue;
+		process->limits.deny_write_exec = true;
+		process->denial_ends = (thread->call.args[1] & PR_MDWE_NO_INHERIT) != 0;
+	}
+	thread->process->space->limits_of = NULL;
+}
+
 /*
  * prlimit() names whom it is about as the caller's PID namespace numbers it, and any thread will do:
  * it is rare enough to ask for the limits of all.
  */
 static void limits_exit(struct trace *trace, struct thread *thread)
 {
+	if (thread->id == CALL_PRCTL) {
+		if (thread->call.result == 0)
+			deny_write_exec(trace, thread);
+		return;
+	}
 	if (thread->id != CALL_PRLIMIT64 || thread->call.args[0] == 0) {
 		process_refresh_limits(thread->process);
 		return;

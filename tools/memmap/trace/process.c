@@ -6,12 +6,18 @@
 
 #include <stdlib.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "replay/image.h"
 #include "report/record.h"
+
+#ifndef PR_GET_MDWE
+#	define PR_GET_MDWE 66
+#endif
+#define MDWE_INHERITED 1 /* PR_MDWE_REFUSE_EXEC_GAIN alone */
 
 #define CAPABILITY(n) (UINT64_C(1) << (n))
 #define CAP_IPC_LOCK  CAPABILITY(14)
@@ -108,6 +114,13 @@ void process_refresh_limits(struct process *process)
 		process->space->limits_of = NULL;
 }
 
+void process_renew(struct process *process)
+{
+	if (process->denial_ends)
+		process->limits.deny_write_exec = false;
+	process->denial_ends = false;
+}
+
 void process_use_limits(struct process *process)
 {
 	if (process->space->limits_of == process)
@@ -123,6 +136,8 @@ void limits_of_machine(struct memmap_mm_limits *limits)
 	limits->overcommit = (int)memmap_sysctl("/proc/sys/vm/overcommit_memory", 0);
 	limits->huge_pages = memmap_kernel_huge_pages();
 	limits->no_zero_page = !memmap_kernel_has_zero_page();
+	/* It is inherited, by whoever is started here, too. */
+	limits->deny_write_exec = prctl(PR_GET_MDWE, 0, 0, 0, 0) == MDWE_INHERITED;
 	struct sysinfo info;
 	if (sysinfo(&info) == 0) {
 		const uint64_t unit = info.mem_unit ? info.mem_unit : 1;

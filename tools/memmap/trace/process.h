@@ -99,6 +99,8 @@ struct process {
 	struct memmap_mm_limits limits;
 	uint64_t stack_limit_at_exec;
 	uint32_t personality;
+	bool denial_ends; /* limits.deny_write_exec: with this address space, neither fork nor exec
+	                     hand it on */
 	bool credentials_stale; /* an exec may have changed them since they were read */
 	struct process *next;   /* in the order in which they came */
 };
@@ -119,6 +121,9 @@ bool space_has_anonymous(void *context, struct memmap_addr_range ar);
  * the others are taken to have been alike.
  */
 uint64_t process_call_ns(const struct process *process, enum call_id id);
+
+/** The process has an address space of its own, from a fork or an exec: what ended with the other. */
+void process_renew(struct process *process);
 
 /** Read the capabilities, which decide what may be locked and how low may be mapped. */
 void process_refresh_credentials(struct process *process);

@@ -54,6 +54,7 @@ static struct process *add_process(struct trace *trace, pid_t pid, const struct 
 		process->parent = parent->pid;
 		process->limits = parent->limits;
 		process->personality = parent->personality;
+		process->denial_ends = parent->denial_ends;
 		process->command = parent->command ? strdup(parent->command) : NULL;
 	} else {
 		process->limits = trace->machine;
@@ -327,6 +328,7 @@ static void exec(struct trace *trace, struct thread *thread)
 	leave_calls(trace, thread, process->nr_threads == 1);
 	leave_space(trace, process);
 	process->nr_threads = 1;
+	process_renew(process);
 	if (!new_space(trace, thread))
 		return;
 	check_maps(trace, process->space, thread, false);
@@ -418,6 +420,7 @@ static int fork_space(struct trace *trace, struct process *parent, struct proces
 	space->born_beside = beside || from->born_beside;
 	space->uncertain = beside || from->uncertain || from->in_flight;
 	child->space = space;
+	process_renew(child);
 	return 0;
 }
 
