@@ -2,10 +2,13 @@
 /*
  * fork: the pages.
  *
- * What is shared the child asks the Mappables for when it touches it. Private pages are held by both
- * from then on, and are copy-on-write for both: the parent's guest may not write to them any more
- * when this returns. Guard pages are guard pages in the child. Pages of zeros go where Linux would
- * copy page tables: to VMAs with an owner of anonymous pages. What is wiped on fork is empty.
+ * Private pages are held by both from then on, and are copy-on-write for both: the parent's guest may
+ * not write to them any more when this returns. Guard pages are guard pages in the child. Pages of
+ * zeros, and a Mappable's, go where Linux would copy page tables: to VMAs with an owner of anonymous
+ * pages. Elsewhere the child asks the Mappables when it touches it. What is wiped on fork is empty.
+ *
+ * The child's mappings have been added to the Mappables before its pages are put: what was invalidated
+ * earlier the parent does not have either, what is later the child is told of.
  *
  * The work is in proportion to the number of PMAs and VMAs, not of pages.
  *
@@ -29,9 +32,9 @@ static void share(struct memmap_mm *parent, struct pma_iterator it)
 /* Is the PMA one that the child gets a part in? */
 static bool inherited(const struct vma *v, const struct pma *p)
 {
-	if (p->zero)
-		return v->anon_vma != 0;
-	return p->private_ || pma_is_guard(p);
+	if (pma_is_guard(p))
+		return true;
+	return v->anon_vma != 0 || (p->private_ && !p->zero);
 }
 
 static void copy_pmas_of_vma(struct memmap_mm *parent, struct memmap_mm *child,
@@ -45,7 +48,8 @@ static void copy_pmas_of_vma(struct memmap_mm *parent, struct memmap_mm *child,
 			continue;
 		struct memmap_addr_range part =
 			memmap_addr_range_intersect(pma_iterator_range(it), range);
-		if (!pma_is_guard(pma_iterator_value_ptr(it)))
+		const struct pma *its = pma_iterator_value_ptr(it);
+		if (its->private_ && !pma_is_guard(its))
 			share(parent, it);
 		struct pma p = *pma_iterator_value_ptr(it);
 		if (p.file) {

@@ -125,7 +125,8 @@ static void what_a_child_has(void **state)
 	assert_int_equal(guest_fork(&parent, &child), 0);
 	assert_pages(&child, "30000000-30001000 r-- cow\n"
 			     "30001000-30002000 --- guard\n"
-			     "30600000-30601000 r-- cow\n");
+			     "30600000-30601000 r-- cow\n"
+			     "30601000-30602000 r-- shared\n");
 	assert_int_equal(guest_read(&child, AT), 'p');
 	assert_int_equal(guest_read(&child, AT + K), -'M');
 	assert_int_equal(guest_read(&child, AT + 2 * M), 0);
@@ -137,6 +138,9 @@ static void what_a_child_has(void **state)
 	assert_int_equal(guest_read(&parent, shared + 1), 'T');
 	assert_int_equal(guest_read(&parent, memory + 1), 'N');
 	assert_int_equal(guest_read(&child, memory), 'M');
+	/* What the child got without asking for it goes as what it asked for. */
+	paged_file_resize(&f, K);
+	assert_int_equal(guest_read(&child, file + K), -'B');
 	guest_destroy(&parent);
 	assert_int_equal(guest_read(&child, memory), 'M');
 	assert_int_equal(guest_write(&child, file, 'G'), 0);

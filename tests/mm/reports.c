@@ -151,14 +151,21 @@ static void test_smaps_after_a_fork(void **state)
 	twin_init(&t, "smaps");
 	twin_map(&t, 0, 6, RW, TWIN_PRIVATE);
 	twin_map(&t, 8, 4, RW, TWIN_SHARED);
+	twin_map(&t, 12, 1, PROT_READ, TWIN_FILE_PRIVATE);
 	twin_map(&t, 14, 3, RW, TWIN_FILE_PRIVATE);
 	for (uint64_t page = 0; page < 4; page++)
 		twin_touch(&t, page, true);
 	twin_touch(&t, 8, true);
+	twin_touch(&t, 12, false);
 	twin_touch(&t, 14, true);
+	twin_touch(&t, 15, false);
 	twin_fork(&t);
-	/* Private pages are now two address spaces'. */
+	/*
+	 * Private pages are now two address spaces'; and so are those of a file that were read beside
+	 * one that was written to. Where none was, the child has nothing yet.
+	 */
 	assert_smaps_alike(&t.self);
+	assert_smaps_alike(&t.child);
 	twin_touch(&t, 1, true);
 	twin_touch(&t, 4, true);
 	assert_smaps_alike(&t.self);
