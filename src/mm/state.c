@@ -155,7 +155,7 @@ static const char *vma_mistake(const struct memmap_vma *v, uint64_t last_anon_vm
 		return "an owner of anonymous pages that was never given out";
 	if (v->identity && !v->mappable)
 		return "an identity without a Mappable";
-	if ((v->flags & MEMMAP_VM_SHARED) && !v->mappable)
+	if ((v->flags & shared) && !v->mappable)
 		return "a shared VMA without a Mappable";
 	return NULL;
 }

@@ -45,7 +45,7 @@ static int verify_vma(const struct memmap_mm *mm, struct vma_iterator it)
 			      start);
 	if (v->identity && !v->mappable)
 		return broken("VMA at 0x%" PRIx64 " has an identity but no Mappable", start);
-	if ((v->flags & MEMMAP_VM_SHARED) && !v->mappable)
+	if ((v->flags & shared) && !v->mappable)
 		return broken("VMA at 0x%" PRIx64 " is shared but has no Mappable", start);
 	return 0;
 }

@@ -257,6 +257,8 @@ static void test_verify(void **state)
 	assert_int_equal(memmap_mm_replace(mm, v.range, &v, 1), 0);
 	assert_int_equal(memmap_mm_verify(mm), -EINVAL); /* shared with nobody */
 	v.flags = MEMMAP_VM_MAYSHARE;
+	assert_int_equal(memmap_mm_replace(mm, v.range, &v, 1), 0);
+	assert_int_equal(memmap_mm_verify(mm), -EINVAL); /* likewise, though never written to */
 	v.anon_vma = 1;
 	assert_int_equal(memmap_mm_replace(mm, v.range, &v, 1), 0);
 	assert_int_equal(memmap_mm_verify(mm), -EINVAL); /* shared and copied */

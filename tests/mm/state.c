@@ -559,6 +559,17 @@ static void what_cannot_be(void **state)
 	/* Not of two truths. */
 	assert_int_equal(load_with(&bytes, "huge_aligned", 0xf6, 0), -EBADMSG);
 	assert_int_equal(load_with(&bytes, "def_flags", 0x19, 0xff), -EBADMSG);
+
+	/* Shared with nobody: it would get private pages. What is not saved is not loaded either. */
+	struct memmap_mm *mm = make_full();
+	struct memmap_vma v = {.range = {0x10000, 0x11000}, .flags = MEMMAP_VM_SHARED};
+	struct bytes none;
+	assert_int_equal(memmap_mm_replace(mm, v.range, &v, 1), 0);
+	assert_int_equal(save(mm, &none), -EINVAL);
+	v.flags = MEMMAP_VM_MAYSHARE;
+	assert_int_equal(memmap_mm_replace(mm, v.range, &v, 1), 0);
+	assert_int_equal(save(mm, &none), -EINVAL);
+	memmap_mm_release(mm);
 }
 
 int main(void)
