@@ -52,36 +52,39 @@ MEMMAP_BEGIN_DECLS
 /* ---- VMAs ---- */
 
 /* VMA flags: the bits of Linux's vm_flags that a user can see or that decide merging. */
-#define MEMMAP_VM_READ        UINT64_C(0x00000001)
-#define MEMMAP_VM_WRITE       UINT64_C(0x00000002)
-#define MEMMAP_VM_EXEC        UINT64_C(0x00000004)
-#define MEMMAP_VM_SHARED      UINT64_C(0x00000008)
-#define MEMMAP_VM_MAYREAD     UINT64_C(0x00000010)
-#define MEMMAP_VM_MAYWRITE    UINT64_C(0x00000020)
-#define MEMMAP_VM_MAYEXEC     UINT64_C(0x00000040)
-#define MEMMAP_VM_MAYSHARE    UINT64_C(0x00000080) /* shared: prints as 's' */
-#define MEMMAP_VM_GROWSDOWN   UINT64_C(0x00000100)
-#define MEMMAP_VM_PFNMAP      UINT64_C(0x00000400)
-#define MEMMAP_VM_MAYBE_GUARD UINT64_C(0x00000800) /* it had guard pages */
-#define MEMMAP_VM_LOCKED      UINT64_C(0x00002000)
-#define MEMMAP_VM_IO          UINT64_C(0x00004000)
-#define MEMMAP_VM_SEQ_READ    UINT64_C(0x00008000)
-#define MEMMAP_VM_RAND_READ   UINT64_C(0x00010000)
-#define MEMMAP_VM_DONTCOPY    UINT64_C(0x00020000)
-#define MEMMAP_VM_DONTEXPAND  UINT64_C(0x00040000)
-#define MEMMAP_VM_LOCKONFAULT UINT64_C(0x00080000)
-#define MEMMAP_VM_ACCOUNT     UINT64_C(0x00100000)
-#define MEMMAP_VM_NORESERVE   UINT64_C(0x00200000)
-#define MEMMAP_VM_HUGETLB     UINT64_C(0x00400000)
-#define MEMMAP_VM_SYNC        UINT64_C(0x00800000)
-#define MEMMAP_VM_WIPEONFORK  UINT64_C(0x02000000)
-#define MEMMAP_VM_DONTDUMP    UINT64_C(0x04000000)
-#define MEMMAP_VM_MIXEDMAP    UINT64_C(0x10000000)
-#define MEMMAP_VM_HUGEPAGE    UINT64_C(0x20000000)
-#define MEMMAP_VM_NOHUGEPAGE  UINT64_C(0x40000000)
-#define MEMMAP_VM_MERGEABLE   UINT64_C(0x80000000)
-#define MEMMAP_VM_DROPPABLE   (UINT64_C(1) << 40)
-#define MEMMAP_VM_SEALED      (UINT64_C(1) << 42)
+#define MEMMAP_VM_READ         UINT64_C(0x00000001)
+#define MEMMAP_VM_WRITE        UINT64_C(0x00000002)
+#define MEMMAP_VM_EXEC         UINT64_C(0x00000004)
+#define MEMMAP_VM_SHARED       UINT64_C(0x00000008)
+#define MEMMAP_VM_MAYREAD      UINT64_C(0x00000010)
+#define MEMMAP_VM_MAYWRITE     UINT64_C(0x00000020)
+#define MEMMAP_VM_MAYEXEC      UINT64_C(0x00000040)
+#define MEMMAP_VM_MAYSHARE     UINT64_C(0x00000080) /* shared: prints as 's' */
+#define MEMMAP_VM_GROWSDOWN    UINT64_C(0x00000100)
+#define MEMMAP_VM_UFFD_MISSING UINT64_C(0x00000200)
+#define MEMMAP_VM_PFNMAP       UINT64_C(0x00000400)
+#define MEMMAP_VM_MAYBE_GUARD  UINT64_C(0x00000800) /* it had guard pages */
+#define MEMMAP_VM_UFFD_WP      UINT64_C(0x00001000)
+#define MEMMAP_VM_LOCKED       UINT64_C(0x00002000)
+#define MEMMAP_VM_IO           UINT64_C(0x00004000)
+#define MEMMAP_VM_SEQ_READ     UINT64_C(0x00008000)
+#define MEMMAP_VM_RAND_READ    UINT64_C(0x00010000)
+#define MEMMAP_VM_DONTCOPY     UINT64_C(0x00020000)
+#define MEMMAP_VM_DONTEXPAND   UINT64_C(0x00040000)
+#define MEMMAP_VM_LOCKONFAULT  UINT64_C(0x00080000)
+#define MEMMAP_VM_ACCOUNT      UINT64_C(0x00100000)
+#define MEMMAP_VM_NORESERVE    UINT64_C(0x00200000)
+#define MEMMAP_VM_HUGETLB      UINT64_C(0x00400000)
+#define MEMMAP_VM_SYNC         UINT64_C(0x00800000)
+#define MEMMAP_VM_WIPEONFORK   UINT64_C(0x02000000)
+#define MEMMAP_VM_DONTDUMP     UINT64_C(0x04000000)
+#define MEMMAP_VM_MIXEDMAP     UINT64_C(0x10000000)
+#define MEMMAP_VM_HUGEPAGE     UINT64_C(0x20000000)
+#define MEMMAP_VM_NOHUGEPAGE   UINT64_C(0x40000000)
+#define MEMMAP_VM_MERGEABLE    UINT64_C(0x80000000)
+#define MEMMAP_VM_DROPPABLE    (UINT64_C(1) << 40)
+#define MEMMAP_VM_UFFD_MINOR   (UINT64_C(1) << 41)
+#define MEMMAP_VM_SEALED       (UINT64_C(1) << 42)
 /*
  * No flag of Linux, but a rule: the file is told when a VMA goes (vm_ops->close; System V shared
  * memory), and so no VMA of it vanishes into a neighbour. For memmap_mmap_file.extra_flags.
@@ -109,6 +112,8 @@ struct memmap_vma {
 	uint64_t anon_vma;     /* identity of its anonymous pages' owner; 0: it never
 	                      had any. Differing owners keep neighbours apart */
 	uint32_t policy;       /* its NUMA policy, see memmap_mm_sys_mbind() */
+	uint64_t userfault;    /* which userfaultfd it is registered with; 0: none. See
+	                          memmap_mm_userfault_register() */
 	bool fork_child;       /* its anon_vma came over a fork: it merges with nothing
 	                      that has none */
 	bool huge_aligned;     /* as in struct memmap_mmap_file: mremap(2) places it
@@ -378,6 +383,26 @@ MEMMAP_API int64_t memmap_mm_sys_mbind(struct memmap_mm *mm, uint64_t addr, uint
  */
 MEMMAP_API int64_t memmap_mm_sys_prctl_set_vma(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 					       const char *name);
+
+/**
+ * Mirror that userfaultfd `owner`, a number, was permitted to register `ar`: its VMAs get `flags`
+ * (MEMMAP_VM_UFFD_*), and are kept apart from those of other owners.
+ *
+ * What userfaultfd(2) does beyond that is not done: faults are told to nobody.
+ *
+ * Returns:     0
+ *              -EINVAL  `ar` is not page-aligned; no owner, no flags, or other flags
+ *              -ENOMEM  no memory for splitting VMAs, or max_map_count is reached
+ * See:         ioctl_userfaultfd(2)
+ */
+MEMMAP_API int memmap_mm_userfault_register(struct memmap_mm *mm, struct memmap_addr_range ar,
+					    uint64_t owner, uint64_t flags);
+
+/** Mirror UFFDIO_UNREGISTER. Returns 0, -EINVAL, or -ENOMEM as above. */
+MEMMAP_API int memmap_mm_userfault_unregister(struct memmap_mm *mm, struct memmap_addr_range ar);
+
+/** The userfaultfd `owner` was closed: what is registered with it no longer is. Returns likewise. */
+MEMMAP_API int memmap_mm_userfault_release(struct memmap_mm *mm, uint64_t owner);
 
 /**
  * Grow a stack: a touch at `addr` that lies below a VMA which grows down.

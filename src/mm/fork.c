@@ -2,7 +2,8 @@
 /*
  * fork: a copy of an address space.
  *
- * Left out are VMAs marked DONTCOPY. Locks are not inherited, nor is future locking. A VMA with
+ * Left out are VMAs marked DONTCOPY. Locks are not inherited, nor are registrations with a
+ * userfaultfd and future locking. A VMA with
  * anonymous pages gets an owner of its own for them, marked as having come over a fork; one that is
  * wiped on fork begins anew. Nothing is merged.
  *
@@ -14,7 +15,8 @@
 static struct vma child_value(struct memmap_mm *child, const struct vma *parent)
 {
 	struct vma v = *parent;
-	v.flags &= ~VM_LOCKED_MASK;
+	v.flags &= ~(VM_LOCKED_MASK | VM_USERFAULT);
+	v.userfault = 0;
 	v.anon_vma = 0;
 	v.fork_child = false;
 	if (parent->anon_vma && !(v.flags & MEMMAP_VM_WIPEONFORK)) {

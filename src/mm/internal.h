@@ -50,6 +50,8 @@
 #define VM_SPECIAL (MEMMAP_VM_IO | MEMMAP_VM_DONTEXPAND | MEMMAP_VM_PFNMAP | MEMMAP_VM_MIXEDMAP)
 /* Keeps no neighbours apart; what they merge into has it if one of them had. */
 #define VM_STICKY MEMMAP_VM_MAYBE_GUARD
+/* What a registration with a userfaultfd sets. */
+#define VM_USERFAULT (MEMMAP_VM_UFFD_MISSING | MEMMAP_VM_UFFD_WP | MEMMAP_VM_UFFD_MINOR)
 /* Never locked: asking for it does nothing. */
 #define VM_NEVER_LOCKED (VM_SPECIAL | MEMMAP_VM_HUGETLB | MEMMAP_VM_DROPPABLE)
 
@@ -66,6 +68,7 @@ struct vma {
 	const char *name;
 	struct anon_name *anon_name; /* a reference, too */
 	uint64_t anon_vma;
+	uint64_t userfault;
 	uint32_t policy;
 	bool fork_child;
 	bool huge_aligned;
@@ -473,6 +476,10 @@ int mm_modify_anon_name(struct memmap_mm *mm, struct vma_iterator it, struct mem
 /* Likewise the NUMA policy `policy`. */
 int mm_modify_policy(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
 		     uint32_t policy, struct vma_iterator *out);
+
+/* Likewise the userfaultfd `owner`, and the flags `flags`. */
+int mm_modify_userfault(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
+			uint64_t owner, uint64_t flags, struct vma_iterator *out);
 
 /*
  * ---- Telling Mappables (vma.c) ----

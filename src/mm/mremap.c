@@ -360,6 +360,9 @@ static void commit_move(struct memmap_mm *mm, const struct move *m)
 		vma_inc_ref(&m->value);
 		copy = mm_insert(mm, m->to, &m->value);
 	}
+	/* A registration stays behind, also that of what the copy has merged with. */
+	vma_iterator_value_ptr(copy)->flags &= ~VM_USERFAULT;
+	vma_iterator_value_ptr(copy)->userfault = 0;
 	/* It may have grown over where those pages are still that were at the destination. */
 	const struct memmap_mm_hooks hooks = mm->hooks;
 	mm->hooks.has_anonymous = NULL;
@@ -511,6 +514,10 @@ static int64_t move_parts(struct memmap_mm *mm, const struct remap *r)
 				return -EFAULT;
 			at = vma_iterator_start(it);
 		}
+		/* What is registered with a userfaultfd is moved alone or not at all. */
+		if (vma_iterator_value_ptr(it)->userfault &&
+		    (at != r->addr || vma_iterator_end(it) < end))
+			return -EFAULT;
 		uint64_t part_end = vma_iterator_end(it) < end ? vma_iterator_end(it) : end;
 		struct remap part = {
 			.addr = at,

@@ -41,6 +41,7 @@ static struct vma import(const struct memmap_vma *v)
 		.name = v->name,
 		.anon_vma = v->anon_vma,
 		.policy = v->policy,
+		.userfault = v->userfault,
 		.fork_child = v->fork_child,
 		.huge_aligned = v->huge_aligned,
 		.shared_anonymous = v->shared_anonymous,

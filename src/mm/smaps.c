@@ -148,16 +148,23 @@ static const struct {
 	char letters[3];
 	uint64_t flag;
 } flag_letters[] = {
-	{"rd", MEMMAP_VM_READ},      {"wr", MEMMAP_VM_WRITE},       {"ex", MEMMAP_VM_EXEC},
-	{"sh", MEMMAP_VM_SHARED},    {"mr", MEMMAP_VM_MAYREAD},     {"mw", MEMMAP_VM_MAYWRITE},
-	{"me", MEMMAP_VM_MAYEXEC},   {"ms", MEMMAP_VM_MAYSHARE},    {"gd", MEMMAP_VM_GROWSDOWN},
-	{"pf", MEMMAP_VM_PFNMAP},    {"gu", MEMMAP_VM_MAYBE_GUARD}, {"lo", MEMMAP_VM_LOCKED},
-	{"io", MEMMAP_VM_IO},        {"sr", MEMMAP_VM_SEQ_READ},    {"rr", MEMMAP_VM_RAND_READ},
-	{"dc", MEMMAP_VM_DONTCOPY},  {"de", MEMMAP_VM_DONTEXPAND},  {"lf", MEMMAP_VM_LOCKONFAULT},
-	{"ac", MEMMAP_VM_ACCOUNT},   {"nr", MEMMAP_VM_NORESERVE},   {"ht", MEMMAP_VM_HUGETLB},
-	{"sf", MEMMAP_VM_SYNC},      {"wf", MEMMAP_VM_WIPEONFORK},  {"dd", MEMMAP_VM_DONTDUMP},
-	{"mm", MEMMAP_VM_MIXEDMAP},  {"hg", MEMMAP_VM_HUGEPAGE},    {"nh", MEMMAP_VM_NOHUGEPAGE},
-	{"mg", MEMMAP_VM_MERGEABLE}, {"dp", MEMMAP_VM_DROPPABLE},   {"sl", MEMMAP_VM_SEALED},
+	{"rd", MEMMAP_VM_READ},       {"wr", MEMMAP_VM_WRITE},
+	{"ex", MEMMAP_VM_EXEC},       {"sh", MEMMAP_VM_SHARED},
+	{"mr", MEMMAP_VM_MAYREAD},    {"mw", MEMMAP_VM_MAYWRITE},
+	{"me", MEMMAP_VM_MAYEXEC},    {"ms", MEMMAP_VM_MAYSHARE},
+	{"gd", MEMMAP_VM_GROWSDOWN},  {"um", MEMMAP_VM_UFFD_MISSING},
+	{"pf", MEMMAP_VM_PFNMAP},     {"gu", MEMMAP_VM_MAYBE_GUARD},
+	{"uw", MEMMAP_VM_UFFD_WP},    {"lo", MEMMAP_VM_LOCKED},
+	{"io", MEMMAP_VM_IO},         {"sr", MEMMAP_VM_SEQ_READ},
+	{"rr", MEMMAP_VM_RAND_READ},  {"dc", MEMMAP_VM_DONTCOPY},
+	{"de", MEMMAP_VM_DONTEXPAND}, {"lf", MEMMAP_VM_LOCKONFAULT},
+	{"ac", MEMMAP_VM_ACCOUNT},    {"nr", MEMMAP_VM_NORESERVE},
+	{"ht", MEMMAP_VM_HUGETLB},    {"sf", MEMMAP_VM_SYNC},
+	{"wf", MEMMAP_VM_WIPEONFORK}, {"dd", MEMMAP_VM_DONTDUMP},
+	{"mm", MEMMAP_VM_MIXEDMAP},   {"hg", MEMMAP_VM_HUGEPAGE},
+	{"nh", MEMMAP_VM_NOHUGEPAGE}, {"mg", MEMMAP_VM_MERGEABLE},
+	{"dp", MEMMAP_VM_DROPPABLE},  {"ui", MEMMAP_VM_UFFD_MINOR},
+	{"sl", MEMMAP_VM_SEALED},
 };
 
 static bool print_flags(struct memmap_text *text, uint64_t flags)

@@ -22,7 +22,7 @@
 #define MOST_OF_ANYTHING (UINT64_C(1) << 62)
 
 /* The least that one VMA takes in the bytes: its keys, and one byte for each value. */
-#define VMA_SIZE 133
+#define VMA_SIZE 144
 
 static const char *const out_of_memory = "out of memory";
 
@@ -174,7 +174,7 @@ static void put_vma(struct memmap_state_sink *sink, const struct memmap_mm *mm,
 	const struct memmap_vma v = vma_export(it);
 	if (vma_mistake(&v, mm->last_anon_vma))
 		memmap_state_put_error(sink, -EINVAL);
-	memmap_state_put_map(sink, 14);
+	memmap_state_put_map(sink, 15);
 	memmap_state_put_key(sink, "end");
 	memmap_state_put_uint(sink, v.range.end);
 	memmap_state_put_key(sink, "name");
@@ -197,6 +197,8 @@ static void put_vma(struct memmap_state_sink *sink, const struct memmap_mm *mm,
 	memmap_state_put_reference(sink, MEMMAP_STATE_MAPPABLE, v.mappable);
 	memmap_state_put_key(sink, "anon_name");
 	put_optional_text(sink, v.anon_name);
+	memmap_state_put_key(sink, "userfault");
+	memmap_state_put_uint(sink, v.userfault);
 	memmap_state_put_key(sink, "fork_child");
 	memmap_state_put_bool(sink, v.fork_child);
 	memmap_state_put_key(sink, "huge_aligned");
@@ -240,7 +242,7 @@ static void get_vma(struct memmap_state_source *source, struct loading *l)
 {
 	struct memmap_vma v = {0};
 	size_t name_len = 0, anon_name_len = 0;
-	memmap_state_get_map(source, 14);
+	memmap_state_get_map(source, 15);
 	memmap_state_get_key(source, "end");
 	v.range.end = memmap_state_get_uint(source);
 	memmap_state_get_key(source, "name");
@@ -263,6 +265,8 @@ static void get_vma(struct memmap_state_source *source, struct loading *l)
 	v.mappable = memmap_state_get_reference(source, MEMMAP_STATE_MAPPABLE);
 	memmap_state_get_key(source, "anon_name");
 	const char *anon_name = get_optional_text(source, &anon_name_len);
+	memmap_state_get_key(source, "userfault");
+	v.userfault = memmap_state_get_uint(source);
 	memmap_state_get_key(source, "fork_child");
 	v.fork_child = memmap_state_get_bool(source);
 	memmap_state_get_key(source, "huge_aligned");

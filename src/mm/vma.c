@@ -42,6 +42,7 @@ struct memmap_vma vma_export(struct vma_iterator it)
 		.anon_name = v->anon_name ? v->anon_name->text : NULL,
 		.anon_vma = v->anon_vma,
 		.policy = v->policy,
+		.userfault = v->userfault,
 		.fork_child = v->fork_child,
 		.huge_aligned = v->huge_aligned,
 		.shared_anonymous = v->shared_anonymous,
@@ -106,7 +107,7 @@ static bool alike(const struct vma *a, const struct vma *b)
 {
 	return !((a->flags ^ b->flags) & ~VM_STICKY) && a->identity == b->identity &&
 	       a->name == b->name && anon_name_equal(a->anon_name, b->anon_name) &&
-	       a->policy == b->policy;
+	       a->policy == b->policy && a->userfault == b->userfault;
 }
 
 /* Have both VMAs anonymous pages, with different owners? Asks no more than it must. */
@@ -315,7 +316,7 @@ static struct vma_iterator merge_existing(struct memmap_mm *mm, const struct vma
 	return right;
 }
 
-/* Give `r` the flags, the name and the policy of `to`: mm_modify_flags() and its like. */
+/* Give `r` what of `to` can be changed: mm_modify_flags() and its like. */
 static int modify(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
 		  const struct vma *to, struct vma_iterator *out)
 {
@@ -350,6 +351,7 @@ static int modify(struct memmap_mm *mm, struct vma_iterator it, struct memmap_ad
 	mm_count(mm, v->flags, range_pages(r), -1);
 	v->flags = to->flags;
 	v->policy = to->policy;
+	v->userfault = to->userfault;
 	mm_count(mm, v->flags, range_pages(r), 1);
 	if (v->anon_name != to->anon_name) {
 		anon_name_inc_ref(to->anon_name);
@@ -381,6 +383,15 @@ int mm_modify_policy(struct memmap_mm *mm, struct vma_iterator it, struct memmap
 {
 	struct vma to = *vma_iterator_value_ptr(it);
 	to.policy = policy;
+	return modify(mm, it, r, &to, out);
+}
+
+int mm_modify_userfault(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range r,
+			uint64_t owner, uint64_t flags, struct vma_iterator *out)
+{
+	struct vma to = *vma_iterator_value_ptr(it);
+	to.userfault = owner;
+	to.flags = flags;
 	return modify(mm, it, r, &to, out);
 }
 

@@ -172,6 +172,10 @@ CALL(seal, memmap_mm_sys_mseal(mm, A + K, 30 * K, 0))
 CALL(seal_inside, memmap_mm_sys_mseal(mm, A + 0x80000 + K, 8 * K, 0))
 CALL(bind, memmap_mm_sys_mbind(mm, A + K, 30 * K, 1))
 CALL(bind_inside, memmap_mm_sys_mbind(mm, A + 0x80000 + K, 8 * K, 1))
+CALL(userfault,
+     memmap_mm_userfault_register(mm,
+				  (struct memmap_addr_range){A + 0x80000 + K, A + 0x80000 + 9 * K},
+				  1, MEMMAP_VM_UFFD_MISSING))
 
 static const struct call calls[] = {
 	{"move_anon", move_anon, -ENOMEM, false},
@@ -194,6 +198,7 @@ static const struct call calls[] = {
 	{"seal_inside", seal_inside, -ENOMEM, false},
 	{"bind", bind, -ENOMEM, false},
 	{"bind_inside", bind_inside, -ENOMEM, false},
+	{"userfault", userfault, -ENOMEM, false},
 };
 
 /* Let the Nth allocation of the call fail, for every N, until one goes through without failing. */

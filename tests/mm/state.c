@@ -128,6 +128,10 @@ static struct memmap_mm *make_full(void)
 	assert_int_equal(memmap_mm_sys_prctl_set_vma(mm, 0x400000, 2 * K, "heap of names"), 0);
 	assert_int_equal(memmap_mm_sys_mlock(mm, 0x300000, K), 0);
 	assert_int_equal(memmap_mm_sys_mbind(mm, 0x201000, K, 7), 0);
+	assert_int_equal(
+		memmap_mm_userfault_register(mm, (struct memmap_addr_range){0x102000, 0x103000}, 9,
+					     MEMMAP_VM_UFFD_WP),
+		0);
 	memmap_mm_note_anonymous(mm, (struct memmap_addr_range){0x100000, 0x101000});
 	struct memmap_vma vdso = {
 		.range = {0x7ffff7ff0000, 0x7ffff7ff2000},

@@ -3,9 +3,12 @@
  * A program to be traced: calls that few programs make. `exercise_rare NAME`; without a name it
  * lists them. Each exercise varies its calls by a generator, the same way each time.
  */
+#include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <linux/userfaultfd.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 #include "exercise.h"
@@ -260,6 +263,89 @@ static void huge(void)
 	}
 }
 
+/* ---- userfaultfd ---- */
+
+static int open_userfault(void)
+{
+	struct uffdio_api api = {.api = UFFD_API};
+	const int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (fd >= 0)
+		CHECK(ioctl(fd, UFFDIO_API, &api) == 0);
+	return fd;
+}
+
+static void change_registered(char *p, size_t pages, int fds[2])
+{
+	for (int i = 0; i < 500; i++) {
+		const size_t at = any(pages - 16), nr = 1 + any(12);
+		char *q = p + at * PAGE;
+		const struct uffdio_range range = {(uintptr_t)q, nr * PAGE - (any(16) == 0)};
+		struct uffdio_register asked = {.range = range, .mode = any(4)};
+		switch (any(12)) {
+		case 0:
+			map(q, nr * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+			break;
+		case 1:
+			mprotect(q, nr * PAGE, any(3) ? RW : PROT_READ);
+			break;
+		case 2:
+			if (any(4) == 0)
+				munmap(q, PAGE);
+			break;
+		case 3:
+		case 4:
+			mremap(q, nr * PAGE, nr * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			       p + any(pages - 16) * PAGE);
+			break;
+		case 5:
+			mremap(q, nr * PAGE, (nr + 1) * PAGE, any(2) ? MREMAP_MAYMOVE : 0);
+			break;
+		case 6:
+		case 7:
+			ioctl(fds[any(2)], UFFDIO_UNREGISTER, &range);
+			break;
+		case 8: {
+			/* The last descriptor, or not; what was registered comes together again. */
+			const size_t which = any(2);
+			const int copy = any(3) ? -1 : dup(fds[which]);
+			if (any(3))
+				break;
+			close(fds[which]);
+			fds[which] = copy >= 0 ? copy : open_userfault();
+			break;
+		}
+		default:
+			ioctl(fds[any(3) == 0], UFFDIO_REGISTER, &asked);
+			break;
+		}
+	}
+}
+
+static void userfaults(void)
+{
+	int fds[2] = {open_userfault(), open_userfault()};
+	if (fds[0] < 0)
+		return;
+	char *p = map(NULL, 96 * PAGE, RW, ANON, -1, 0);
+	char *shared = map(NULL, 64 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	change_registered(p, 96, fds);
+	change_registered(shared, 64, fds);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(fds[0]);
+		close(fds[1]);
+		fds[0] = open_userfault();
+		fds[1] = open_userfault();
+		change_registered(p, 96, fds);
+		_exit(0);
+	}
+	CHECK(await(pid) == 0);
+	change_registered(p, 96, fds);
+	close(fds[0]);
+	close(fds[1]);
+	map(NULL, PAGE, RW, ANON, -1, 0);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -268,6 +354,7 @@ static const struct {
 	{"keys", keys},
 	{"policies", policies},
 	{"huge", huge},
+	{"userfaults", userfaults},
 };
 
 int main(int argc, char **argv)

@@ -106,7 +106,8 @@ static const struct {
 	{"nr", MEMMAP_VM_NORESERVE},  {"ht", MEMMAP_VM_HUGETLB},     {"sf", MEMMAP_VM_SYNC},
 	{"wf", MEMMAP_VM_WIPEONFORK}, {"dd", MEMMAP_VM_DONTDUMP},    {"mm", MEMMAP_VM_MIXEDMAP},
 	{"hg", MEMMAP_VM_HUGEPAGE},   {"nh", MEMMAP_VM_NOHUGEPAGE},  {"mg", MEMMAP_VM_MERGEABLE},
-	{"dp", MEMMAP_VM_DROPPABLE},  {"sl", MEMMAP_VM_SEALED},
+	{"dp", MEMMAP_VM_DROPPABLE},  {"sl", MEMMAP_VM_SEALED},      {"um", MEMMAP_VM_UFFD_MISSING},
+	{"uw", MEMMAP_VM_UFFD_WP},    {"ui", MEMMAP_VM_UFFD_MINOR},
 };
 
 static uint64_t parse_vm_flags(const char *at, const char *end)

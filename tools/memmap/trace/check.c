@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #include "trace/trace.h"
 
@@ -159,13 +160,32 @@ static bool runs_beside_others(const struct thread *thread)
 	return thread->process->nr_threads > 1 || space->nr_references > 1 || space->born_beside;
 }
 
+/*
+ * A userfaultfd is closed without a call, and the program runs while its maps are read: it may have
+ * been closed before, or only be about to be.
+ */
+static bool same_once_closed(struct trace *trace, struct space *space)
+{
+	enum { TIMES = 50 };
+	const struct timespec moment = {0, 20000};
+	if (!space->userfaults)
+		return false;
+	for (int i = 0; i < TIMES; i++) {
+		userfaults_follow(trace, space);
+		if (!check_capture(space) || !print(trace, space) || same_text(space))
+			return true;
+		nanosleep(&moment, NULL);
+	}
+	return false;
+}
+
 /* The texts are not the same bytes. Is there a difference? Either way they are afterwards. */
 static void settle(struct trace *trace, struct space *space, const struct thread *thread,
 		   bool silently)
 {
 	struct comparison *c = &trace->comparison;
 	/* It may have ended while its maps were read: then they are gone, or cut short. */
-	if (!check_capture(space) || same_text(space))
+	if (!check_capture(space) || same_text(space) || same_once_closed(trace, space))
 		return;
 	int err = parse(trace, space);
 	if (err) {
@@ -234,15 +254,7 @@ static bool was_interrupted(int64_t result)
 static bool did_nothing(const struct thread *thread)
 {
 	const int64_t result = thread->call.result;
-	switch (thread->id) {
-	case CALL_PRCTL:
-	case CALL_IOCTL:
-	case CALL_IO_SETUP:
-	case CALL_IO_DESTROY:
-		return result < 0 && result > -4096 && !was_interrupted(result);
-	default:
-		return false;
-	}
+	return thread->id == CALL_PRCTL && result < 0 && result > -4096 && !was_interrupted(result);
 }
 
 static void check_result(struct trace *trace, struct thread *thread)

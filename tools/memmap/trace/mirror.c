@@ -373,6 +373,11 @@ static void settle_call(const struct trace *trace, const struct thread *thread)
 	case CALL_MBIND:
 		settle_anonymous(trace, space, args[0], args[1]);
 		break;
+	case CALL_IOCTL: {
+		const struct memmap_addr_range range = userfault_range(thread);
+		settle_anonymous(trace, space, range.start, range.end - range.start);
+		break;
+	}
 	case CALL_IO_DESTROY:
 		settle_anonymous(trace, space, args[0], ring_size_at(space, args[0]));
 		break;
@@ -459,6 +464,7 @@ static enum mirror_mode make_call(struct trace *trace, struct thread *thread)
 	case CALL_SHMAT:
 	case CALL_SHMDT:
 	case CALL_IO_DESTROY:
+	case CALL_IOCTL:
 		return MIRROR_AT_EXIT;
 	case CALL_SETRLIMIT:
 	case CALL_PRLIMIT64:
@@ -485,6 +491,7 @@ void mirror_entry(struct trace *trace, struct thread *thread)
 		break;
 	}
 	process_use_limits(thread->process);
+	userfaults_follow(trace, thread->process->space);
 	follow_growth(trace, thread);
 	settle_call(trace, thread);
 	const bool shows = call_shows(thread);
@@ -519,6 +526,8 @@ void mirror_exit(struct trace *trace, struct thread *thread)
 		io_destroy_exit(thread);
 	} else if (thread->id == CALL_MBIND) {
 		mbind_exit(thread);
+	} else if (thread->id == CALL_IOCTL) {
+		ioctl_exit(trace, thread);
 	} else if (thread->call.result < 0 && thread->call.result > -4096) {
 		/* What made it fail has nothing to do with the address space: nothing changed. */
 		thread->predicted = thread->call.result;

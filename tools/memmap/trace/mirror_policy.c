@@ -20,9 +20,9 @@
 #define NR_MODES 7u
 
 /* Nodes named beyond these bits must be none: sys_mbind() looks at a page of them. */
-#define MOST_BITS (4096u * 8)
+#define MOST_BITS (UINT64_C(4096) * 8)
 
-#define WORD_BITS 64u
+#define WORD_BITS UINT64_C(64)
 
 static bool is_empty(const struct node_set *set)
 {

@@ -53,6 +53,7 @@ void space_put(struct space *space)
 	if (space->pagemap_fd >= 0)
 		close(space->pagemap_fd);
 	memmap_text_release(&space->text);
+	userfaults_release(space);
 	image_release(space->image);
 	space_record_release(space->record);
 	free(space);

@@ -29,6 +29,7 @@ struct image;
 struct space_record;
 struct opened_file;
 struct thread;
+struct userfault;
 
 struct space {
 	struct memmap_mm *mm;
@@ -50,10 +51,11 @@ struct space {
 	bool born_beside; /* copied while other threads ran: what they did just then is open */
 	bool brk_unknown; /* attached to: where within a page the break is has not been seen */
 	bool uncertain;   /* a call was cut off by a death: the kernel's view is taken over next */
-	struct image *image;         /* what the log has told of it; NULL: nothing */
-	size_t nr_near;              /* calls since the whole of maps was compared */
-	bool changed_elsewhere;      /* than where the call at hand was about: see record.c */
-	struct space_record *record; /* what is known of who made what; see record.h */
+	struct userfault *userfaults; /* with which something is registered: mirror_userfault.c */
+	struct image *image;          /* what the log has told of it; NULL: nothing */
+	size_t nr_near;               /* calls since the whole of maps was compared */
+	bool changed_elsewhere;       /* than where the call at hand was about: see record.c */
+	struct space_record *record;  /* what is known of who made what; see record.h */
 };
 
 /* How the model takes part in a call. */
@@ -110,6 +112,9 @@ struct space *space_create(struct space **list, pid_t pid);
 
 /** Drop a reference; the last one frees the model. NULL is ignored. */
 void space_put(struct space *space);
+
+/** Forget the space's userfaultfds (mirror_userfault.c). */
+void userfaults_release(struct space *space);
 
 /**
  * Ask whether `ar` has anonymous pages: the model's hook, whose context is the space.

@@ -21,6 +21,8 @@
 /* Owners made up here lie above all that the model itself counts up. */
 #define MADE_UP_OWNER (UINT64_C(1) << 62)
 
+#define USERFAULT_FLAGS (MEMMAP_VM_UFFD_MISSING | MEMMAP_VM_UFFD_WP | MEMMAP_VM_UFFD_MINOR)
+
 struct batch {
 	struct trace *trace;
 	struct space *space;
@@ -149,6 +151,7 @@ static int add_line(struct batch *batch, const struct memmap_maps_line *line,
 		vma.fork_child = before.fork_child;
 		vma.huge_aligned = before.huge_aligned;
 		vma.policy = before.policy;
+		vma.userfault = flags & USERFAULT_FLAGS ? before.userfault : 0;
 		vma.offset = before.offset + (line->range.start - before.range.start);
 	}
 	/* Would it merge with the one before it? Then the kernel has a reason that we cannot see.

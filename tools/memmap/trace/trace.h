@@ -169,6 +169,17 @@ uint64_t ring_size_at(const struct space *space, uint64_t addr);
 enum mirror_mode mbind_entry(struct trace *trace, struct thread *thread);
 void mbind_exit(struct thread *thread);
 
+/* ---- mirror_userfault.c ---- */
+
+/** A call of the space is about to be made: which of its userfaultfds have been closed meanwhile? */
+void userfaults_follow(const struct trace *trace, struct space *space);
+
+/** What the ioctl at hand is about, empty when that cannot be read. */
+struct memmap_addr_range userfault_range(const struct thread *thread);
+
+/** UFFDIO_REGISTER or UFFDIO_UNREGISTER was called. */
+void ioctl_exit(const struct trace *trace, struct thread *thread);
+
 /* ---- unwatched.c: calls whose exit need not be seen ---- */
 
 /**
