@@ -316,7 +316,8 @@ MEMMAP_API int64_t memmap_mm_sys_mmap(struct memmap_mm *mm, uint64_t addr, uint6
  * effects beyond populating say nothing about VMAs and are ignored.
  *
  * Returns:     0
- *              -EINVAL  `opts` contradict themselves
+ *              -EINVAL  `opts` contradict themselves, or ask for kinds of access that there are
+ *                       not
  *              -EEXIST  something is in the way (no_replace)
  *              -ENOMEM  no room, something is in the way (fixed without unmap), limits, memory
  *              -EAGAIN  RLIMIT_MEMLOCK

@@ -443,6 +443,7 @@ static int map_as_opts_say(struct memmap_mm *mm, const struct memmap_mmap_opts *
 	uint64_t length, end;
 	if (opts->length == 0 || (opts->unmap && (!opts->fixed || opts->no_replace)) ||
 	    (opts->force && !(opts->fixed && opts->unmap)) ||
+	    !memmap_access_superset_of(MEMMAP_ANY_ACCESS, opts->max_perms) ||
 	    !memmap_access_superset_of(memmap_access_effective(opts->max_perms), opts->perms) ||
 	    (opts->mappable && opts->grows_down) || (opts->identity && !opts->mappable))
 		return -EINVAL;

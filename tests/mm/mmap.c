@@ -651,6 +651,9 @@ static void test_opts(void **state)
 	o.offset = 0;
 	o.perms = MEMMAP_ANY_ACCESS;
 	assert_int_equal(memmap_mm_mmap(mm, &o, &addr), -EINVAL);
+	/* There is no such access; as a flag of a VMA the bit means something else. */
+	o.perms = o.max_perms = 0x80 | MEMMAP_READ;
+	assert_int_equal(memmap_mm_mmap(mm, &o, &addr), -EINVAL);
 	o.perms = o.max_perms = MEMMAP_READ;
 	o.private_ = true;
 	o.mlock_mode = MEMMAP_MLOCK_LAZY;
