@@ -30,6 +30,8 @@
  *
  * Refuses: nothing that a guest can ask for, but memory beyond a limit. References that nobody holds
  * panic.
+ *
+ * Limits, usage, and looking at it: memory_file_report.c.
  */
 #include <memmap/memory_file.h>
 
@@ -43,71 +45,14 @@
 #include <memmap/block.h>
 #include <memmap/error.h>
 
-#include "file/chunks.h"
 #include "file/host.h"
-#include "file/memory_accounts.h"
 #include "file/memory_file.h"
-#include "file/node_reserve.h"
-
-/* The length of the first chunk. */
-#define CHUNK_SHIFT 26
-#define NR_CHUNKS   20
+#include "file/memory_file_internal.h"
 
 /* Freed bytes that may wait to be used again. */
 #define DIRTY_LIMIT (UINT64_C(2) << 20)
 /* Zeroing this much by hand takes less time than punching it and faulting it in again. */
 #define ZERO_BY_HAND (UINT64_C(64) << 10)
-
-/* ---- The sets ---- */
-
-struct held_pages {
-	uint32_t nr_refs;
-	uint32_t mem_cg_id;
-	uint8_t kind;
-};
-
-static bool merge_held(struct memmap_file_range r1, struct held_pages *v1,
-		       struct memmap_file_range r2, struct held_pages *v2, struct held_pages *out)
-{
-	(void)r1;
-	(void)r2;
-	if (v1->nr_refs != v2->nr_refs || v1->mem_cg_id != v2->mem_cg_id || v1->kind != v2->kind)
-		return false;
-	*out = *v1;
-	return true;
-}
-
-/* clang-format off */
-#define SEGMENT_PREFIX     held
-#define SEGMENT_RANGE      memmap_file_range
-#define SEGMENT_VALUE      struct held_pages
-#define SEGMENT_MERGE      merge_held
-#define SEGMENT_TRACK_GAPS 1
-#include <memmap/segment_set.h>
-/* clang-format on */
-
-struct dirty_pages {
-	char nothing;
-};
-
-static bool merge_dirty(struct memmap_file_range r1, struct dirty_pages *v1,
-			struct memmap_file_range r2, struct dirty_pages *v2,
-			struct dirty_pages *out)
-{
-	(void)r1;
-	(void)r2;
-	(void)v2;
-	*out = *v1;
-	return true;
-}
-
-/* clang-format off */
-#define SEGMENT_PREFIX dirty
-#define SEGMENT_RANGE  memmap_file_range
-#define SEGMENT_VALUE  struct dirty_pages
-#define SEGMENT_MERGE  merge_dirty
-#include <memmap/segment_set.h>
-/* clang-format on */
 
 #define MAX_OF(a, b) ((a) > (b) ? (a) : (b))
 #define NODE_SIZE                                                                                  \
@@ -121,44 +66,9 @@ static bool merge_dirty(struct memmap_file_range r1, struct dirty_pages *v1,
  */
 #define NODES_OF(length) ((size_t)((length) / MEMMAP_PAGE_SIZE / 8 + 64))
 
-struct memmap_memory_file {
-	struct memmap_file file;
-	const struct memmap_allocator *allocator;
-	int fd;
-
-	pthread_mutex_t lock;
-	uint64_t size; /* of the memfd */
-	struct held_set held;
-	struct dirty_set dirty;
-	uint64_t dirty_bytes;
-	struct memmap_memory_accounts accounts;
-
-	/* Where the sets' nodes come from: our allocator, then, when it must not fail, the reserve. */
-	struct memmap_allocator node_allocator;
-	struct memmap_node_reserve reserve;
-	bool must_succeed;
-
-	uint64_t last_inode; /* atomic */
-	uint32_t nr_chunks;  /* atomic */
-	struct memmap_block chunks[NR_CHUNKS];
-};
-
 static struct memmap_memory_file *of_file(struct memmap_file *file)
 {
 	return (struct memmap_memory_file *)file;
-}
-
-static void lock(struct memmap_memory_file *mf)
-{
-	pthread_mutex_lock(&mf->lock);
-}
-
-static void unlock(struct memmap_memory_file *mf)
-{
-	if (MEMMAP_CHECK >= 3)
-		memmap_assert_expensive(held_set_verify(&mf->held) == 0 &&
-					dirty_set_verify(&mf->dirty) == 0);
-	pthread_mutex_unlock(&mf->lock);
 }
 
 /* ---- Nodes ---- */
@@ -178,11 +88,6 @@ static void node_deallocate(void *context, void *memory, size_t size)
 }
 
 /* ---- Chunks ---- */
-
-static uint64_t chunk_start(unsigned chunk)
-{
-	return memmap_chunk_start(chunk, CHUNK_SHIFT);
-}
 
 #define MAX_SIZE chunk_start(NR_CHUNKS)
 
@@ -605,147 +510,6 @@ int memmap_memory_file_trim(struct memmap_memory_file *mf)
 	lock(mf);
 	while (!err && mf->dirty_bytes > 0)
 		err = dirty_punch(mf, dirty_set_last_segment(&mf->dirty));
-	unlock(mf);
-	return err;
-}
-
-/* ---- Limits and usage ---- */
-
-void memmap_memory_file_set_limit(struct memmap_memory_file *mf, uint64_t bytes)
-{
-	lock(mf);
-	mf->accounts.all.limit = bytes;
-	unlock(mf);
-}
-
-int memmap_memory_file_set_cgroup_limit(struct memmap_memory_file *mf, uint32_t mem_cg_id,
-					uint64_t bytes)
-{
-	lock(mf);
-	struct memmap_memory_account *cgroup =
-		memmap_memory_accounts_open(&mf->accounts, mem_cg_id);
-	if (cgroup)
-		cgroup->limit = bytes;
-	unlock(mf);
-	return cgroup ? 0 : -ENOMEM;
-}
-
-void memmap_memory_file_usage(struct memmap_memory_file *mf, struct memmap_memory_usage *out)
-{
-	lock(mf);
-	*out = mf->accounts.all.usage;
-	unlock(mf);
-}
-
-void memmap_memory_file_cgroup_usage(struct memmap_memory_file *mf, uint32_t mem_cg_id,
-				     struct memmap_memory_usage *out)
-{
-	lock(mf);
-	const struct memmap_memory_account *cgroup =
-		memmap_memory_accounts_find(&mf->accounts, mem_cg_id);
-	if (cgroup)
-		*out = cgroup->usage;
-	else
-		memset(out, 0, sizeof(*out));
-	unlock(mf);
-}
-
-uint64_t memmap_memory_file_committed(struct memmap_memory_file *mf)
-{
-	struct stat st;
-	return memmap_host_stat(mf->fd, &st) ? 0 : (uint64_t)st.st_blocks * 512;
-}
-
-/* ---- Looking at it ---- */
-
-#define DUMP_LINE 128
-
-static const char *const kind_names[MEMMAP_MEMORY_NR_KINDS] = {
-	[MEMMAP_MEMORY_SYSTEM] = "system",
-	[MEMMAP_MEMORY_ANONYMOUS] = "anonymous",
-	[MEMMAP_MEMORY_SHARED] = "shared",
-	[MEMMAP_MEMORY_PAGE_CACHE] = "page cache",
-};
-
-char *memmap_memory_file_dump(struct memmap_memory_file *mf)
-{
-	lock(mf);
-	size_t nr_lines = 2;
-	for (struct held_iterator it = held_set_first_segment(&mf->held); held_iterator_ok(it);
-	     it = held_iterator_next_segment(it))
-		nr_lines++;
-	const size_t size = nr_lines * DUMP_LINE;
-	char *text = memmap_allocate(NULL, size, 1);
-	if (!text) {
-		unlock(mf);
-		return NULL;
-	}
-	size_t used = (size_t)snprintf(text, DUMP_LINE, "%-40s %14s %-10s %10s %10s\n", "range",
-				       "bytes", "kind", "cgroup", "references");
-	for (struct held_iterator it = held_set_first_segment(&mf->held); held_iterator_ok(it);
-	     it = held_iterator_next_segment(it)) {
-		const struct memmap_file_range fr = held_iterator_range(it);
-		const struct held_pages *pages = held_iterator_value_ptr(it);
-		char range[MEMMAP_RANGE_FORMAT_SIZE];
-		used += (size_t)snprintf(text + used, size - used,
-					 "%-40s %14" PRIu64 " %-10s %10" PRIu32 " %10" PRIu32 "\n",
-					 memmap_file_range_format(fr, range, sizeof(range)),
-					 memmap_file_range_length(fr), kind_names[pages->kind],
-					 pages->mem_cg_id, pages->nr_refs);
-	}
-	(void)snprintf(text + used, size - used,
-		       "%-40s %14" PRIu64 ", freed but kept %" PRIu64 ", file size %" PRIu64 "\n",
-		       "total", mf->accounts.all.usage.total, mf->dirty_bytes, mf->size);
-	unlock(mf);
-	return text;
-}
-
-static int broken(const char *what)
-{
-	(void)fprintf(stderr, "memory file: %s\n", what);
-	return -EINVAL;
-}
-
-static int verify_locked(struct memmap_memory_file *mf)
-{
-	struct memmap_memory_usage usage = {0};
-	if (held_set_verify(&mf->held) || dirty_set_verify(&mf->dirty))
-		return broken("a set is broken");
-	for (struct held_iterator it = held_set_first_segment(&mf->held); held_iterator_ok(it);
-	     it = held_iterator_next_segment(it)) {
-		const struct held_pages *pages = held_iterator_value_ptr(it);
-		if (pages->nr_refs == 0)
-			return broken("a page without references is held");
-		if (!dirty_set_is_empty_range(&mf->dirty, held_iterator_range(it)))
-			return broken("a page is both held and dirty");
-		const uint64_t length = memmap_file_range_length(held_iterator_range(it));
-		usage.total += length;
-		usage.by_kind[pages->kind] += length;
-	}
-	struct held_iterator last = held_set_last_segment(&mf->held);
-	if (held_iterator_ok(last) && held_iterator_end(last) > chunk_start(mf->nr_chunks))
-		return broken("a page is held that is not mapped");
-	if (mf->size < chunk_start(mf->nr_chunks))
-		return broken("chunks are mapped beyond the end of the file");
-	if (memcmp(&usage, &mf->accounts.all.usage, sizeof(usage)) != 0)
-		return broken("the usage is not that of the pages held");
-	struct memmap_memory_usage sum = {0};
-	for (size_t i = 0; i < mf->accounts.nr; i++) {
-		sum.total += mf->accounts.cgroups[i].usage.total;
-		for (int kind = 0; kind < MEMMAP_MEMORY_NR_KINDS; kind++)
-			sum.by_kind[kind] += mf->accounts.cgroups[i].usage.by_kind[kind];
-	}
-	if (memcmp(&usage, &sum, sizeof(usage)) != 0)
-		return broken("the cgroups' usage does not add up");
-	if (dirty_set_span(&mf->dirty) != mf->dirty_bytes)
-		return broken("the dirty bytes are miscounted");
-	return 0;
-}
-
-int memmap_memory_file_verify(struct memmap_memory_file *mf)
-{
-	lock(mf);
-	int err = verify_locked(mf);
 	unlock(mf);
 	return err;
 }
