@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -346,6 +347,39 @@ static void userfaults(void)
 	map(NULL, PAGE, RW, ANON, -1, 0);
 }
 
+/* ---- io_uring ---- */
+
+static void rings(void)
+{
+	static const off_t offsets[] = {0, 0x8000000, 0x10000000, 0x20000000, 0x80000000};
+	int fds[4];
+	char *maps[8] = {NULL};
+	for (size_t i = 0; i < 4; i++) {
+		struct io_uring_params params = {0};
+		fds[i] = (int)syscall(SYS_io_uring_setup, 1 + any(300), &params);
+	}
+	for (int i = 0; i < 300 && fds[0] >= 0; i++) {
+		const size_t at = any(8), nr = 1 + any(4);
+		char *hint = any(16) ? NULL : map(NULL, nr * PAGE, PROT_NONE, ANON, -1, 0);
+		if (maps[at]) {
+			if (any(3) == 0)
+				CHECK(mprotect(maps[at], PAGE, PROT_READ) == 0);
+			if (any(6) == 0)
+				mprotect(maps[at], PAGE, PROT_READ | PROT_EXEC);
+			CHECK(munmap(maps[at], PAGE) == 0);
+			maps[at] = NULL;
+			continue;
+		}
+		maps[at] = mmap(hint, nr * PAGE, any(8) ? RW : PROT_READ | PROT_EXEC,
+				(any(4) ? MAP_SHARED : MAP_PRIVATE) | (any(2) ? MAP_POPULATE : 0) |
+					(any(4) ? 0 : MAP_FIXED_NOREPLACE),
+				fds[any(4)], offsets[any(5)]);
+		if (maps[at] == MAP_FAILED)
+			maps[at] = NULL;
+		map(NULL, nr * PAGE, RW, ANON, -1, 0);
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -355,6 +389,7 @@ static const struct {
 	{"policies", policies},
 	{"huge", huge},
 	{"userfaults", userfaults},
+	{"rings", rings},
 };
 
 int main(int argc, char **argv)

@@ -268,8 +268,13 @@ void opened_file_put(struct opened_file *opened)
  * ---- Descriptors ----
  */
 
-static enum file_class classify(const struct memmap_open_file *found)
+static enum file_class classify(const struct opened_file *opened,
+				const struct memmap_open_file *found)
 {
+	static const char uring[] = "anon_inode:[io_uring]";
+	if (opened->name_length == sizeof(uring) - 1 &&
+	    memcmp(opened->name, uring, sizeof(uring) - 1) == 0 && found->peculiar)
+		return FILE_URING;
 	if (found->pipe_like)
 		return FILE_UNMAPPABLE;
 	if (!S_ISREG(found->mode) || found->peculiar || found->hugetlb)
@@ -280,18 +285,20 @@ static enum file_class classify(const struct memmap_open_file *found)
 static void set_facts(struct opened_file *opened, const struct memmap_open_file *found)
 {
 	struct memmap_mmap_file *facts = &opened->facts;
-	opened->class = classify(found);
+	opened->class = classify(opened, found);
 	opened->may_change = found->writable && found->sealable;
 	facts->readable = found->readable;
 	facts->writable = found->writable;
 	facts->append_only = found->append_only;
-	facts->no_exec = found->no_exec;
+	facts->no_exec = found->no_exec || opened->class == FILE_URING;
 	facts->no_mmap = opened->class == FILE_UNMAPPABLE;
 	facts->huge_aligned = found->huge_aligned;
 	facts->map_sync = found->map_sync;
 	facts->refuses_sync = found->refuses_sync;
 	facts->seal_write = found->seal_write;
 	facts->max_offset = 0;
+	if (opened->class == FILE_URING)
+		facts->extra_flags = MEMMAP_VM_DONTEXPAND | MEMMAP_VM_MIXEDMAP;
 }
 
 /* The opened file of `file` that descriptor `fd` is; NULL: none. */

@@ -31,6 +31,7 @@ struct files;
 enum file_class {
 	FILE_ORDINARY,   /* as the rules for files say */
 	FILE_UNMAPPABLE, /* ENODEV */
+	FILE_URING,      /* io_uring's: the kernel alone knows how much there is to map */
 	FILE_PECULIAR,   /* a device or the like: whatever the kernel makes of it is taken over */
 };
 

@@ -55,6 +55,13 @@ static int64_t model_mmap(struct trace *trace, struct thread *thread, uint64_t a
 	return result;
 }
 
+/* Does the kernel place it at random, for MAP_32BIT? */
+static bool is_placed_low(const struct thread *thread)
+{
+	return (thread->call.args[3] & MAP_32BIT) && thread->predicts_address &&
+	       !(thread->process->personality & ADDR_NO_RANDOMIZE);
+}
+
 static enum mirror_mode mmap_entry(struct trace *trace, struct thread *thread)
 {
 	const uint64_t *args = thread->call.args, flags = args[3];
@@ -68,9 +75,12 @@ static enum mirror_mode mmap_entry(struct trace *trace, struct thread *thread)
 		if (pool != 0 || (flags & MAP_NORESERVE))
 			return pool < 0 ? MIRROR_DONE : MIRROR_ADOPT;
 	}
-	const bool is_low = (flags & MAP_FIXED) && args[0] < trace->min_addr;
-	if ((flags & MAP_LOCKED) || (is_low && process->credentials_stale))
+	const bool is_low =
+		(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && args[0] < trace->min_addr;
+	if ((flags & MAP_LOCKED) || (is_low && process->credentials_stale)) {
 		process_refresh_credentials(process);
+		process_use_limits(process);
+	}
 	thread->predicts_address = !(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE));
 	if (!(flags & MAP_ANONYMOUS)) {
 		int err = files_open(trace->files, process->pid, (int)args[4], &opened);
@@ -79,8 +89,7 @@ static enum mirror_mode mmap_entry(struct trace *trace, struct thread *thread)
 	}
 	if (opened && opened->class == FILE_PECULIAR)
 		mode = MIRROR_ADOPT;
-	else if ((flags & MAP_32BIT) && thread->predicts_address &&
-		 !(process->personality & ADDR_NO_RANDOMIZE))
+	else if ((opened && opened->class == FILE_URING) || is_placed_low(thread))
 		mode = MIRROR_AT_EXIT;
 	else
 		thread->predicted = model_mmap(trace, thread, args[0], flags, opened);
@@ -93,21 +102,35 @@ static enum mirror_mode mmap_entry(struct trace *trace, struct thread *thread)
  * MAP_32BIT places at random. Where the kernel has placed it within the rules, the model places it
  * there as well; otherwise the model places it by its own lights, and the difference shows.
  */
+static void place_low(struct thread *thread, uint64_t *addr, uint64_t *flags)
+{
+	const uint64_t result = (uint64_t)thread->call.result;
+	thread->predicts_address = false;
+	if (thread->call.result > 0 && result >= LOW_START && result < LOW_END &&
+	    thread->call.args[1] <= LOW_END - result) {
+		*addr = result;
+		*flags = (*flags & ~(uint64_t)MAP_32BIT) | MAP_FIXED_NOREPLACE;
+	}
+}
+
+/* What could not be known when the call was made: io_uring's size, and where chance places. */
 static void mmap_exit(struct trace *trace, struct thread *thread)
 {
-	const uint64_t *args = thread->call.args, result = (uint64_t)thread->call.result;
+	const uint64_t *args = thread->call.args;
 	uint64_t addr = args[0], flags = args[3];
 	struct opened_file *opened = NULL;
 	if (!(flags & MAP_ANONYMOUS) &&
 	    files_open(trace->files, thread->process->pid, (int)args[4], &opened))
 		opened = NULL;
-	thread->predicts_address = false;
-	if (thread->call.result > 0 && result >= LOW_START && result < LOW_END &&
-	    args[1] <= LOW_END - result) {
-		addr = result;
-		flags = (flags & ~(uint64_t)MAP_32BIT) | MAP_FIXED_NOREPLACE;
-	}
-	thread->predicted = model_mmap(trace, thread, addr, flags, opened);
+	if (is_placed_low(thread))
+		place_low(thread, &addr, &flags);
+	/* Of io_uring nothing is mapped where it is asked to be. */
+	if (opened && opened->class == FILE_URING && thread->call.result < 0)
+		thread->predicted = thread->call.result;
+	else if (opened && opened->class == FILE_URING && addr != 0)
+		thread->predicted = -EINVAL;
+	else
+		thread->predicted = model_mmap(trace, thread, addr, flags, opened);
 	if (opened)
 		opened_file_put(opened);
 }
