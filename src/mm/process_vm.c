@@ -163,6 +163,31 @@ static int step(struct memmap_mm *from, uint64_t from_addr, struct memmap_mm *to
 	return err;
 }
 
+/*
+ * Within one address space, what is read may be written by the same step. Where a fork shares the
+ * page, the write would copy it, and the reading go on in the page that was: give the space its own
+ * first. Linux does that as it takes hold of anonymous pages.
+ *
+ *   from      |-----------------|
+ *   to              |-----------------|
+ *   own pages  . . .|-----------|. . .
+ */
+static void own_overlap(struct memmap_mm *mm, uint64_t from, uint64_t to, uint64_t length)
+{
+	if (length > MAX_STEP)
+		length = MAX_STEP;
+	uint64_t at = memmap_page_round_down(from > to ? from : to);
+	const uint64_t end =
+		memmap_page_round_down((from < to ? from : to) + length - 1) + MEMMAP_PAGE_SIZE;
+	struct memmap_vma v;
+	while (at < end && memmap_mm_find_vma(mm, at, &v) && v.range.start < end) {
+		const uint64_t first = at > v.range.start ? at : v.range.start;
+		at = end < v.range.end ? end : v.range.end;
+		if (!v.mappable)
+			(void)touch(mm, first, at - first, true);
+	}
+}
+
 /* Copy between the `length` remote bytes at `addr`, which are there, and the local ranges. */
 static int copy(struct memmap_mm *local, struct iovec_iter *mine, struct memmap_mm *remote,
 		uint64_t addr, uint64_t length, bool write)
@@ -171,6 +196,8 @@ static int copy(struct memmap_mm *local, struct iovec_iter *mine, struct memmap_
 	while (!err && length > 0 && mine->left > 0) {
 		struct memmap_iovec ours = iovec_iter_first(mine);
 		uint64_t n = ours.length < length ? ours.length : length, done;
+		if (local == remote && !write)
+			own_overlap(local, addr, ours.base, n);
 		err = write ? step(local, ours.base, remote, addr, n, &done)
 			    : step(remote, addr, local, ours.base, n, &done);
 		iovec_iter_advance(mine, done);

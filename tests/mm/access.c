@@ -294,6 +294,27 @@ static void test_files_that_shrink(void **state)
 	close(fd);
 }
 
+/* What a copy within one address space has written, it reads, also where a fork shares the page. */
+static void test_copies_that_overlap(void **state)
+{
+	(void)state;
+	const uint64_t length = 3 * K + 0x6cc;
+	const struct memmap_iovec from = {AT + 0x24c, length}, to = {AT + 3 * K, length};
+	const unsigned char one = 0xfe;
+	unsigned char byte = 1;
+	struct memmap_mm *child;
+	map_anon(mm, AT, 8 * K, RW, FIXED);
+	assert_int_equal(memmap_mm_copy_out(mm, AT + 3 * K + 0x214, &one, 1, NULL, NULL), 0);
+	assert_int_equal(memmap_mm_fork(mm, NULL, &child), 0);
+	assert_int_equal(memmap_mm_sys_process_vm_readv(mm, &to, 1, mm, &from, 1, 0), length);
+	/* It comes from where the byte above was, after zeros have gone there. */
+	assert_int_equal(memmap_mm_copy_in(mm, AT + 5 * K + 0xfc8, &byte, 1, NULL, NULL), 0);
+	assert_int_equal(byte, 0);
+	assert_int_equal(memmap_mm_copy_in(child, AT + 3 * K + 0x214, &byte, 1, NULL, NULL), 0);
+	assert_int_equal(byte, one);
+	memmap_mm_release(child);
+}
+
 static void test_without_pages(void **state)
 {
 	(void)state;
@@ -713,6 +734,7 @@ int main(void)
 		TEST(test_files),
 		TEST(test_between_spaces_without_mapping),
 		TEST(test_files_that_shrink),
+		TEST(test_copies_that_overlap),
 		TEST(test_without_pages),
 		TEST(test_strings),
 		TEST(test_vectors),
