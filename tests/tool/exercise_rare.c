@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "exercise.h"
@@ -380,6 +381,66 @@ static void rings(void)
 	}
 }
 
+/* ---- marks of the heap and the stack ---- */
+
+/* The numbers of /proc/self/stat from `first` on; the first is 1. */
+static void read_stat(int first, unsigned long *out, int nr)
+{
+	char text[2048];
+	FILE *file = fopen("/proc/self/stat", "r");
+	CHECK(file && fgets(text, sizeof(text), file) && fclose(file) == 0);
+	char *at = strrchr(text, ')') + 1;
+	for (int i = 3; i < first + nr; i++) {
+		at += strspn(at, " ");
+		if (i >= first)
+			out[i - first] = strtoul(at, NULL, 10);
+		at += strcspn(at, " ");
+	}
+}
+
+/* The heap goes elsewhere, the stack is called otherwise, and mistakes change nothing. */
+static void marks(void)
+{
+	unsigned long code[3], data[7], heap = (unsigned long)syscall(SYS_brk, 0);
+	read_stat(26, code, 3);
+	read_stat(45, data, 7);
+	char *region = map(NULL, 256 * PAGE, RW, ANON, -1, 0);
+	CHECK(munmap(region + 64 * PAGE, 128 * PAGE) == 0);
+	struct prctl_mm_map m = {
+		.start_code = code[0],
+		.end_code = code[1],
+		.start_data = data[0],
+		.end_data = data[1],
+		.start_brk = data[2],
+		.brk = heap,
+		.start_stack = code[2],
+		.arg_start = data[3],
+		.arg_end = data[4],
+		.env_start = data[5],
+		.env_end = data[6],
+		.exe_fd = (uint32_t)-1,
+	};
+	unsigned int size;
+	CHECK(prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &size, 0, 0) == 0 && size == sizeof(m));
+	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &m, sizeof(m), 0))
+		return;
+	for (int i = 0; i < 200; i++) {
+		struct prctl_mm_map to = m;
+		to.start_brk = (uintptr_t)region + any(160 * PAGE);
+		to.brk = to.start_brk + any(4) * PAGE + any(PAGE) - (any(16) == 0 ? 8 * PAGE : 0);
+		if (any(4) == 0)
+			to.start_stack = (uintptr_t)region + any(256) * PAGE;
+		if (any(16) == 0)
+			to.start_code = to.end_code;
+		prctl(PR_SET_MM, PR_SET_MM_MAP, any(16) ? &to : NULL, sizeof(to), 0);
+		prctl(PR_SET_MM, PR_SET_MM_MAP, &to, sizeof(to) - any(2), 0);
+		for (int j = 0; j < 4; j++)
+			syscall(SYS_brk, to.start_brk + any(16 * PAGE));
+	}
+	CHECK(prctl(PR_SET_MM, PR_SET_MM_MAP, &m, sizeof(m), 0) == 0);
+	syscall(SYS_brk, heap + 4 * PAGE);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -390,6 +451,7 @@ static const struct {
 	{"huge", huge},
 	{"userfaults", userfaults},
 	{"rings", rings},
+	{"marks", marks},
 };
 
 int main(int argc, char **argv)

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <linux/mman.h>
+#include <linux/prctl.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/shm.h>
@@ -22,8 +23,6 @@
 /* Where MAP_32BIT places: see mmap(2). */
 #define LOW_START UINT64_C(0x40000000)
 #define LOW_END   UINT64_C(0x80000000)
-
-#define PR_SET_MM 35
 
 #define PR_SET_MDWE        65
 #define PR_MDWE_NO_INHERIT 2
@@ -240,8 +239,10 @@ static int64_t model_remap_file_pages(struct memmap_mm *mm, const uint64_t *args
  * ---- prctl ----
  */
 
-#define PR_SET_VMA           0x53564d41
-#define PR_SET_VMA_ANON_NAME 0
+#ifndef PR_SET_VMA
+#	define PR_SET_VMA           0x53564d41
+#	define PR_SET_VMA_ANON_NAME 0
+#endif
 
 /* Names of anonymous memory; the other forms have no rules. */
 static enum mirror_mode prctl_entry(const struct trace *trace, struct thread *thread)
@@ -250,6 +251,8 @@ static enum mirror_mode prctl_entry(const struct trace *trace, struct thread *th
 	char name[MEMMAP_ANON_NAME_SIZE + 1];
 	if ((uint32_t)args[0] == PR_SET_MDWE)
 		return MIRROR_NOTHING;
+	if ((uint32_t)args[0] == PR_SET_MM)
+		return MIRROR_AT_EXIT;
 	if ((uint32_t)args[0] != PR_SET_VMA)
 		return MIRROR_ADOPT;
 	if (!trace->has_anon_names || args[1] != PR_SET_VMA_ANON_NAME) {
@@ -299,13 +302,30 @@ static void limits_exit(struct trace *trace, struct thread *thread)
 			process_refresh_limits(process);
 }
 
-/* prctl(PR_SET_MM) moves the marks of the heap and the stack. */
-static void prctl_exit(struct thread *thread)
+/* PR_SET_MM_MAP moves all marks of the heap and the stack at once. False: not as the model can. */
+static bool set_marks(const struct thread *thread)
+{
+	struct prctl_mm_map marks;
+	struct memmap_mm *mm = thread->process->space->mm;
+	struct memmap_mm_layout layout = memmap_mm_get_layout(mm);
+	if (memmap_process_read(thread->task->tid, thread->call.args[2], &marks, sizeof(marks)))
+		return false;
+	layout.start_brk = marks.start_brk;
+	layout.brk = marks.brk;
+	layout.start_stack = marks.start_stack;
+	layout.start_code = marks.start_code;
+	layout.end_code = marks.end_code;
+	layout.start_data = marks.start_data;
+	layout.end_data = marks.end_data;
+	return memmap_mm_set_layout(mm, &layout) == 0;
+}
+
+/* The other forms of PR_SET_MM move one mark each: read what the kernel shows of them. */
+static void read_marks(const struct thread *thread)
 {
 	struct memmap_process_layout found;
 	struct memmap_mm *mm = thread->process->space->mm;
-	if (thread->call.args[0] != PR_SET_MM || thread->call.result != 0 ||
-	    memmap_process_layout(thread->process->pid, &found))
+	if (memmap_process_layout(thread->process->pid, &found))
 		return;
 	struct memmap_mm_layout layout = memmap_mm_get_layout(mm);
 	layout.start_brk = found.start_brk;
@@ -315,6 +335,17 @@ static void prctl_exit(struct thread *thread)
 	layout.start_data = found.start_data;
 	layout.end_data = found.end_data;
 	(void)memmap_mm_set_layout(mm, &layout);
+}
+
+static void set_mm_exit(struct thread *thread)
+{
+	const uint64_t form = thread->call.args[1];
+	thread->predicted = thread->call.result;
+	if (thread->call.result != 0 || form == PR_SET_MM_MAP_SIZE ||
+	    (form == PR_SET_MM_MAP && set_marks(thread)))
+		return;
+	read_marks(thread);
+	thread->mode = MIRROR_ADOPT;
 }
 
 /* The break of a process that was attached to is seen for the first time. */
@@ -535,8 +566,6 @@ void mirror_exit(struct trace *trace, struct thread *thread)
 			trace_refused_tracing(trace, thread);
 		return;
 	}
-	if (thread->mode == MIRROR_ADOPT && thread->id == CALL_PRCTL)
-		prctl_exit(thread);
 	if (thread->mode == MIRROR_ADOPT && thread->id == CALL_BRK)
 		brk_exit(thread);
 	if (thread->mode != MIRROR_AT_EXIT)
@@ -551,6 +580,8 @@ void mirror_exit(struct trace *trace, struct thread *thread)
 		mbind_exit(thread);
 	} else if (thread->id == CALL_IOCTL) {
 		ioctl_exit(trace, thread);
+	} else if (thread->id == CALL_PRCTL) {
+		set_mm_exit(thread);
 	} else if (thread->call.result < 0 && thread->call.result > -4096) {
 		/* What made it fail has nothing to do with the address space: nothing changed. */
 		thread->predicted = thread->call.result;
