@@ -116,6 +116,16 @@ finish 7 "after SIGSTOP and SIGCONT"
 # Who cannot be attached to.
 status 125 "$MEMMAP" trace -p 2147483647
 grep -q '^memmap: there is no process 2147483647' err || fail "words: $(cat err)"
+status 125 sh -c 'exec "$0" trace -p $$' "$MEMMAP"
+grep -q '^memmap: memmap cannot trace itself' err || fail "words: $(cat err)"
+sh -c 'sleep 0.01 & exec sleep 60' &
+parent=$!
+sleep 0.3
+ended=$(ps -o pid= --ppid $parent | tr -d ' ')
+status 125 "$MEMMAP" trace -p "$ended"
+grep -q "^memmap: process $ended has no memory: " err || fail "words: $(cat err)"
+kill $parent
+wait $parent 2> /dev/null
 if [ "$(id -u)" -ne 0 ]; then
 	status 125 "$MEMMAP" trace -p 1
 	grep -q '^memmap: no permission to attach to process 1' err || fail "words: $(cat err)"

@@ -671,6 +671,14 @@ static int explain_start(const char *command, enum memmap_tracer_stage stage, in
 	return EXIT_MEMMAP_FAILED;
 }
 
+/* A kernel thread, and a process that has ended and is remembered for its parent, have no program. */
+static bool has_no_memory(pid_t pid)
+{
+	char path[64], program[1];
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	return readlink(path, program, sizeof(program)) < 0 && errno == ENOENT;
+}
+
 /* Say why the process could not be attached to. Returns the exit status. */
 static int explain_attach(pid_t pid, enum memmap_tracer_stage stage, int err)
 {
@@ -684,6 +692,11 @@ static int explain_attach(pid_t pid, enum memmap_tracer_stage stage, int err)
 	else if (tracer != 0)
 		error_line("process %d is traced already, by process %d; end that first", (int)pid,
 			   (int)tracer);
+	else if (pid == getpid())
+		error_line("memmap cannot trace itself; give another process");
+	else if (has_no_memory(pid))
+		error_line("process %d has no memory: it is a thread of the kernel, or has ended",
+			   (int)pid);
 	else if (err == -EPERM || err == -EACCES)
 		error_line("no permission to attach to process %d; do it as its owner or as root, "
 			   "and see /proc/sys/kernel/yama/ptrace_scope",
