@@ -202,7 +202,9 @@ struct memmap_mm_options {
 	struct memmap_context *context; /* handed to every Mappable and MappingIdentity */
 };
 
+/** Linux's layout on x86-64, without randomisation. All of `*layout` is filled in. */
 MEMMAP_API void memmap_mm_layout_default(struct memmap_mm_layout *layout);
+/** No limits, no capabilities; huge pages where advised. All of `*limits` is filled in. */
 MEMMAP_API void memmap_mm_limits_default(struct memmap_mm_limits *limits);
 
 /* ---- Life ---- */
@@ -261,9 +263,13 @@ MEMMAP_API int memmap_mm_fork_into(struct memmap_mm *parent,
  */
 MEMMAP_API int memmap_mm_exec(struct memmap_mm *mm, const struct memmap_mm_layout *layout);
 
+/** The layout as it is now, the break with it. */
 MEMMAP_API struct memmap_mm_layout memmap_mm_get_layout(const struct memmap_mm *mm);
+/** Change the layout; VMAs stay where they are. Returns: 0, -EINVAL (it contradicts itself). */
 MEMMAP_API int memmap_mm_set_layout(struct memmap_mm *mm, const struct memmap_mm_layout *layout);
+/** The limits as they are now. */
 MEMMAP_API struct memmap_mm_limits memmap_mm_get_limits(const struct memmap_mm *mm);
+/** Change the limits, from the next call on: what is mapped already stays. */
 MEMMAP_API void memmap_mm_set_limits(struct memmap_mm *mm, const struct memmap_mm_limits *limits);
 
 /** The address space as Mappables know it. */
@@ -290,6 +296,12 @@ struct memmap_mmap_file {
 	uint64_t extra_flags; /* MEMMAP_VM_* that its mmap method sets */
 };
 
+/* Where memmap_mm_sys_mmap() gets shared anonymous memory from. */
+struct memmap_shared_anonymous {
+	void *context;
+	int (*create)(void *context, uint64_t length, struct memmap_mmap_file *out);
+};
+
 /**
  * mmap(2) with its six raw arguments; `file` stands for the descriptor and is NULL exactly where
  * the descriptor is not open. With MAP_ANONYMOUS it is not looked at. For shared anonymous memory
@@ -299,11 +311,11 @@ struct memmap_mmap_file {
  *
  * MAP_HUGETLB is refused with ENOMEM, as by a kernel whose pool of huge pages is empty: late, when
  * with MAP_FIXED what was in the way is gone.
+ *
+ * Returns:     the address, or a negative errno
+ * On failure:  see the top of this page
+ * See:         mmap(2)
  */
-struct memmap_shared_anonymous {
-	void *context;
-	int (*create)(void *context, uint64_t length, struct memmap_mmap_file *out);
-};
 MEMMAP_API int64_t memmap_mm_sys_mmap(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 				      uint64_t prot, uint64_t flags,
 				      const struct memmap_mmap_file *file, uint64_t offset,
@@ -327,25 +339,48 @@ MEMMAP_API int64_t memmap_mm_sys_mmap(struct memmap_mm *mm, uint64_t addr, uint6
 MEMMAP_API int memmap_mm_mmap(struct memmap_mm *mm, const struct memmap_mmap_opts *opts,
 			      uint64_t *addr);
 
+/*
+ * What follows stands for the calls of its names: the same arguments, and 0 or a negative errno
+ * where nothing else is said.
+ */
+
+/** munmap(2): holes are no error; what crosses an edge is split. */
 MEMMAP_API int64_t memmap_mm_sys_munmap(struct memmap_mm *mm, uint64_t addr, uint64_t length);
+/**
+ * mprotect(2), PROT_GROWSDOWN and PROT_GROWSUP included. -ENOMEM at a hole: what lies before it
+ * has changed.
+ */
 MEMMAP_API int64_t memmap_mm_sys_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 					  uint64_t prot);
 /** There are no protection keys: any `key` but -1 is -EINVAL, after what is checked before it. */
 MEMMAP_API int64_t memmap_mm_sys_pkey_mprotect(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 					       uint64_t prot, int key);
+/** mremap(2) in every form. Returns the address, or a negative errno. */
 MEMMAP_API int64_t memmap_mm_sys_mremap(struct memmap_mm *mm, uint64_t addr, uint64_t old_length,
 					uint64_t new_length, uint64_t flags, uint64_t new_addr);
+/** brk(2), the raw call: the break as it is afterwards, never an error. */
 MEMMAP_API int64_t memmap_mm_sys_brk(struct memmap_mm *mm, uint64_t brk);
+/** madvise(2). -ENOMEM where there was a hole: everything else has been advised. */
 MEMMAP_API int64_t memmap_mm_sys_madvise(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 					 int advice);
+/** mlock(2): locked pages are made present. */
 MEMMAP_API int64_t memmap_mm_sys_mlock(struct memmap_mm *mm, uint64_t addr, uint64_t length);
+/** mlock2(2): `flags` is 0 or MLOCK_ONFAULT. */
 MEMMAP_API int64_t memmap_mm_sys_mlock2(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 					uint64_t flags);
+/** munlock(2). */
 MEMMAP_API int64_t memmap_mm_sys_munlock(struct memmap_mm *mm, uint64_t addr, uint64_t length);
+/** mlockall(2): `flags` of MCL_CURRENT, MCL_FUTURE and MCL_ONFAULT. */
 MEMMAP_API int64_t memmap_mm_sys_mlockall(struct memmap_mm *mm, uint64_t flags);
+/** munlockall(2): future mappings are not locked any more either. */
 MEMMAP_API int64_t memmap_mm_sys_munlockall(struct memmap_mm *mm);
+/** mseal(2): cannot be undone. `flags` is 0. */
 MEMMAP_API int64_t memmap_mm_sys_mseal(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 				       uint64_t flags);
+/**
+ * msync(2): MS_SYNC has the identity's msync() called. -ENOMEM where there was a hole: the rest
+ * has been done.
+ */
 MEMMAP_API int64_t memmap_mm_sys_msync(struct memmap_mm *mm, uint64_t addr, uint64_t length,
 				       uint64_t flags);
 
@@ -464,6 +499,7 @@ struct memmap_mm_stats {
 	uint64_t rss_anon_pages, rss_shmem_pages, rss_file_pages;
 	uint64_t peak_rss_pages; /* the most that their sum ever was, since exec */
 };
+/** Count what there is now. */
 MEMMAP_API void memmap_mm_get_stats(const struct memmap_mm *mm, struct memmap_mm_stats *out);
 
 /* A growable text, kept by its owner from one printing to the next. {0} is empty. */
@@ -471,6 +507,7 @@ struct memmap_text {
 	char *data;
 	size_t length, capacity;
 };
+/** Free the text's memory: it is {0} then. */
 MEMMAP_API void memmap_text_release(struct memmap_text *text);
 
 /**
