@@ -170,12 +170,11 @@ static size_t without_carriage_returns(char *text, size_t length)
 		if (!at || at == text || at[-1] != '\r')
 			return length;
 	}
-	char *to = text;
+	size_t left = 0;
 	for (; from < end; from++)
 		if (!(*from == '\r' && from[1] == '\n'))
-			*to++ = *from;
-	*to = '\0';
-	return (size_t)(to - text);
+			text[left++] = *from;
+	return left;
 }
 
 /* The first file that is executed and no library, where nobody knows better. */
