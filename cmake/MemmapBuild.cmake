@@ -57,15 +57,14 @@ endfunction()
 function(memmap_can_link_statically result)
   set(can OFF)
   if(MEMMAP_STATIC_TOOL AND NOT MEMMAP_SANITIZE AND NOT MEMMAP_FUZZ
-     AND JANSSON_ARCHIVE AND LIBSECCOMP_ARCHIVE)
+     AND JANSSON_ARCHIVE)
     include(CheckCSourceCompiles)
     set(CMAKE_REQUIRED_FLAGS -fPIE)
     set(CMAKE_REQUIRED_LINK_OPTIONS -static-pie)
-    set(CMAKE_REQUIRED_LIBRARIES ${JANSSON_ARCHIVE} ${LIBSECCOMP_ARCHIVE} m)
+    set(CMAKE_REQUIRED_LIBRARIES ${JANSSON_ARCHIVE} m)
     check_c_source_compiles("
-      void *seccomp_init(unsigned int action);
       void *json_object(void);
-      int main(void) { return seccomp_init(0) == json_object(); }" MEMMAP_HAS_STATIC_LIBC)
+      int main(void) { return !json_object(); }" MEMMAP_HAS_STATIC_LIBC)
     set(can ${MEMMAP_HAS_STATIC_LIBC})
   endif()
   set(${result} ${can} PARENT_SCOPE)

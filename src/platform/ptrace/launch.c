@@ -3,8 +3,8 @@
  * Starting a program under trace.
  *
  *   parent                          child
- *   fork ─────────────────────────▶ make the filter
- *   seize it, set options           wait for the parent's word
+ *   fork ─────────────────────────▶ wait for the parent's word
+ *   seize it, set options
  *   say go ───────────────────────▶ install the filter
  *                                   exec the program, or write what failed and exit
  *
@@ -42,22 +42,14 @@ static ssize_t write_again(int fd, const void *buf, size_t size)
 	return n;
 }
 
-/*
- * The child's life up to its exec. It makes the filter, since what the parent has touched before the
- * fork it must copy when it touches it again.
- */
+/* The child's life up to its exec. */
 static _Noreturn void become(char *const argv[], int go_fd, int failure_fd)
 {
-	struct memmap_launch_failure failure = {.stage = MEMMAP_TRACER_FILTER};
-	struct sock_fprog filter;
+	struct memmap_launch_failure failure = {.stage = MEMMAP_TRACER_SECCOMP};
 	char go;
-	failure.err = memmap_seccomp_filter_build(&filter);
 	if (read_again(go_fd, &go, 1) != 1)
 		_exit(125); /* the parent has given up, or is gone */
-	if (!failure.err) {
-		failure.stage = MEMMAP_TRACER_SECCOMP;
-		failure.err = memmap_seccomp_filter_install(&filter);
-	}
+	failure.err = memmap_seccomp_filter_install();
 	if (!failure.err) {
 		execvp(argv[0], argv);
 		failure.stage = MEMMAP_TRACER_EXEC;

@@ -5,24 +5,15 @@
 #ifndef MEMMAP_PLATFORM_PTRACE_SECCOMP_FILTER_H
 #define MEMMAP_PLATFORM_PTRACE_SECCOMP_FILTER_H
 
-#include <linux/filter.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-/*
- * Build the filter's program, which lives as long as the process or until it executes another.
- * Installing it then allocates nothing.
- *
- * Returns:     0; -ENOMEM or another negative errno
- */
-int memmap_seccomp_filter_build(struct sock_fprog *out);
 
 /*
  * Put the calling thread under the filter, for good. Async-signal-safe.
  *
  * Returns:     0; -EACCES, -EINVAL (the kernel has no seccomp filters), ...
  */
-int memmap_seccomp_filter_install(const struct sock_fprog *program);
+int memmap_seccomp_filter_install(void);
 
 /*
  * Would the filter stop this native call? For processes that cannot be put under it, since they run

@@ -105,7 +105,6 @@ struct memmap_trace_event {
 /* What made starting fail. */
 enum memmap_tracer_stage {
 	MEMMAP_TRACER_FORK,    /* no process or no memory */
-	MEMMAP_TRACER_FILTER,  /* the seccomp filter could not be made */
 	MEMMAP_TRACER_SEIZE,   /* not permitted to trace */
 	MEMMAP_TRACER_SECCOMP, /* the kernel refused the filter */
 	MEMMAP_TRACER_EXEC,    /* the command could not be run */

@@ -652,7 +652,6 @@ static int explain_start(const char *command, enum memmap_tracer_stage stage, in
 			   strerror(-err));
 		break;
 	case MEMMAP_TRACER_SECCOMP:
-	case MEMMAP_TRACER_FILTER:
 		error_line("this kernel refuses seccomp filters: %s; memmap trace needs "
 			   "CONFIG_SECCOMP_FILTER and permission to use it",
 			   strerror(-err));
