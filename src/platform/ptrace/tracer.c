@@ -653,24 +653,30 @@ int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
 	*stage = MEMMAP_TRACER_FORK;
 	if (!tracer)
 		return -ENOMEM;
-	int failure_fd;
 	tracer->options = MEMMAP_LAUNCH_OPTIONS;
-	int err = memmap_launch(argv, &tracer->root, &failure_fd, stage);
+	int err = memmap_launch(argv, &tracer->root, &tracer->failure_fd, stage);
 	if (err) {
 		free(tracer);
 		return err;
 	}
 	struct memmap_task *root = tracer_add_task(tracer, tracer->root);
 	if (!root) {
-		close(failure_fd);
 		memmap_tracer_release(tracer);
 		return -ENOMEM;
 	}
 	root->attached = true;
+	*out = tracer;
+	return 0;
+}
+
+int memmap_tracer_await_exec(struct memmap_tracer *tracer, enum memmap_tracer_stage *stage)
+{
 	/*
 	 * Up to the exec, the only stops of interest are the exec itself and the end of the child.
 	 * A sanitizer's runtime may have given the child a thread, which ends first.
 	 */
+	*stage = MEMMAP_TRACER_FORK;
+	int err = 0;
 	bool waiting = true;
 	while (waiting) {
 		err = memmap_tracer_next(tracer, &tracer->early);
@@ -681,6 +687,8 @@ int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
 			memmap_tracer_resume(tracer, tracer->early.task);
 	}
 	struct memmap_launch_failure failure;
+	const int failure_fd = tracer->failure_fd;
+	tracer->failure_fd = -1;
 	if (memmap_launch_failure(failure_fd, &failure)) {
 		*stage = failure.stage;
 		err = failure.err;
@@ -688,13 +696,8 @@ int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
 		*stage = MEMMAP_TRACER_DIED;
 		err = -EINTR;
 	}
-	if (err) {
-		memmap_tracer_release(tracer);
-		return err;
-	}
-	tracer->has_early = true;
-	*out = tracer;
-	return 0;
+	tracer->has_early = !err;
+	return err;
 }
 
 /* Wait for tasks that have been killed. Their end itself is a stop that they must be let go from. */
@@ -720,6 +723,8 @@ void memmap_tracer_release(struct memmap_tracer *tracer)
 		tracer_let_go(tracer);
 	else if (tracer->nr_tasks > 0)
 		reap_all();
+	if (tracer->failure_fd >= 0)
+		close(tracer->failure_fd);
 	for (size_t i = 0; i < TRACER_NR_BUCKETS; i++) {
 		struct memmap_task *next;
 		for (struct memmap_task *task = tracer->buckets[i]; task; task = next) {

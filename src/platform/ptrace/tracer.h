@@ -116,8 +116,8 @@ enum memmap_tracer_stage {
 struct memmap_tracer;
 
 /**
- * Start `argv[0]` (looked up in PATH) under trace. It has not run an instruction yet when this
- * returns: its EXEC event is the first.
+ * Start `argv[0]` (looked up in PATH) under trace. A child is on its way to execute it when this
+ * returns: do what else there is to do, and then wait for it with memmap_tracer_await_exec().
  *
  * Signals that come to this process afterwards and were meant for the program are passed on to it;
  * see memmap_tracer_forward_signals().
@@ -127,6 +127,16 @@ struct memmap_tracer;
  */
 int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
 			enum memmap_tracer_stage *stage);
+
+/**
+ * Wait until the program that was started is executed. It has not run an instruction yet when this
+ * returns: its EXEC event is the first.
+ *
+ * Returns:     0
+ *              a negative errno, and in `*stage` what failed; the child is gone, and nothing but
+ *              memmap_tracer_release() is left to do
+ */
+int memmap_tracer_await_exec(struct memmap_tracer *tracer, enum memmap_tracer_stage *stage);
 
 /**
  * Attach to all threads of a process that runs already. They stand still when this returns; the

@@ -6,7 +6,8 @@
  *   its exit          the program goes on; then, while it already runs, the kernel's maps are read,
  *                     and result and maps are compared (check.c). Of most calls it is not waited
  *                     for: their maps are compared at the next stop at the latest (unwatched.c)
- *   exec              a new space, seeded from what the kernel has made (seed.c)
+ *   exec              a new space, seeded from what the kernel has made (seed.c), while the
+ *                     program runs up to its first memory call
  *   fork, vfork, ...  a copy of the parent's model, or a share in it
  *   an orphan         as at an exec: its parent has told nothing of it
  *   end of a process  its share in the space goes
@@ -31,6 +32,7 @@
 #include "log/log_writer.h"
 #include "plot/plot_html.h"
 #include "report/record.h"
+#include "trace/warm_up.h"
 
 /* The reverse maps are checked after each so many calls, sooner when a process ends, and in the end.
  */
@@ -329,6 +331,8 @@ static void exec(struct trace *trace, struct thread *thread)
 	leave_space(trace, process);
 	process->nr_threads = 1;
 	process_renew(process);
+	/* Its maps stay as they are up to its first memory call, but for a stack that grows. */
+	memmap_tracer_resume(trace->tracer, thread->task);
 	if (!new_space(trace, thread))
 		return;
 	check_maps(trace, process->space, thread, false);
@@ -833,6 +837,47 @@ static int conclude(struct trace *trace, struct output_file *report, struct outp
 	return options->pid ? 0 : exit_code_of(trace->root->status);
 }
 
+/* What is needed before the first event. False, having said so: out of memory. */
+static bool prepare(struct trace *trace)
+{
+	const struct trace_options *options = trace->options;
+	const bool wants_history = options->plot_path || options->report_path || !options->quiet;
+	warm_up();
+	trace->files = files_create();
+	trace->history = wants_history ? history_create(NULL, 0) : NULL;
+	limits_of_machine(&trace->machine);
+	trace->min_addr = memmap_kernel_min_addr();
+	trace->has_anon_names = memmap_kernel_has_anon_names();
+	trace->min_fixed_addr = memmap_sysctl("/proc/sys/vm/mmap_min_addr", 65536);
+	trace->legacy_layout = memmap_sysctl("/proc/sys/vm/legacy_va_layout", 0) != 0;
+	const bool made = trace->files && (trace->history || !wants_history);
+	if (!made)
+		error_line("out of memory");
+	return made;
+}
+
+/* Start the program, or attach. Returns 0, or the exit status, having said what failed. */
+static int begin(struct trace *trace)
+{
+	const struct trace_options *options = trace->options;
+	enum memmap_tracer_stage stage;
+	int err;
+	trace->began = memmap_monotonic_ns();
+	if (options->pid) {
+		if (!prepare(trace))
+			return EXIT_MEMMAP_FAILED;
+		err = attach(trace, &stage);
+		return err ? explain_attach(options->pid, stage, err) : 0;
+	}
+	err = memmap_tracer_start(options->command, &trace->tracer, &stage);
+	/* The child is on its way meanwhile. */
+	if (!err && !prepare(trace))
+		return EXIT_MEMMAP_FAILED;
+	if (!err)
+		err = memmap_tracer_await_exec(trace->tracer, &stage);
+	return err ? explain_start(options->command[0], stage, err) : 0;
+}
+
 static int trace_it(const struct trace_options *options)
 {
 	struct trace trace = {.options = options, .smaps = {.fd = -1}};
@@ -856,28 +901,10 @@ static int trace_it(const struct trace_options *options)
 		output_file_abandon(&plot);
 		return EXIT_MEMMAP_FAILED;
 	}
-	trace.files = files_create();
-	const bool wants_history = options->plot_path || options->report_path || !options->quiet;
-	trace.history = wants_history ? history_create(NULL, 0) : NULL;
-	limits_of_machine(&trace.machine);
-	trace.min_addr = memmap_kernel_min_addr();
-	trace.has_anon_names = memmap_kernel_has_anon_names();
-	trace.has_protection_keys = memmap_kernel_has_protection_keys();
-	trace.min_fixed_addr = memmap_sysctl("/proc/sys/vm/mmap_min_addr", 65536);
-	trace.legacy_layout = memmap_sysctl("/proc/sys/vm/legacy_va_layout", 0) != 0;
-	enum memmap_tracer_stage stage;
-	int err = trace.files && (trace.history || !wants_history) ? 0 : -ENOMEM;
-	if (err) {
-		error_line("out of memory");
+	const int failed = begin(&trace);
+	if (failed) {
+		status = failed;
 	} else {
-		trace.began = memmap_monotonic_ns();
-		err = options->pid ? attach(&trace, &stage)
-				   : memmap_tracer_start(options->command, &trace.tracer, &stage);
-		if (err)
-			status = options->pid ? explain_attach(options->pid, stage, err)
-					      : explain_start(options->command[0], stage, err);
-	}
-	if (!err) {
 		signal(SIGPIPE, SIG_IGN);
 		if (trace.log)
 			log_begin(trace.log, trace.began, options->command);
