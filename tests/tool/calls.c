@@ -57,6 +57,12 @@ static void arguments(void **state)
 	      (struct memmap_traced_call){.number = 462, .args = {0x1000, 0x2000, 0}});
 	reads("setrlimit(RLIMIT_AS, 0x10)",
 	      (struct memmap_traced_call){.number = SYS_setrlimit, .args = {9, 0x10}});
+	reads("process_madvise(3, 0x7000, 2, MADV_DONTFORK, 0)",
+	      (struct memmap_traced_call){
+		      .number = SYS_process_madvise,
+		      .args = {3, 0x7000, 2, 10, 0},
+	      });
+	reads("no call yet", (struct memmap_traced_call){.number = UINT64_MAX});
 	reads("system call 1(0x1, 0, 0, 0, 0, 0)",
 	      (struct memmap_traced_call){.number = SYS_write, .args = {1}});
 }

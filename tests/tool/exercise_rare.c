@@ -7,11 +7,13 @@
 #include <linux/aio_abi.h>
 #include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "exercise.h"
 
@@ -441,6 +443,53 @@ static void marks(void)
 	syscall(SYS_brk, heap + 4 * PAGE);
 }
 
+/* ---- advice by a pidfd ---- */
+
+static void advise(int pidfd, char *region)
+{
+	struct iovec ranges[4];
+	const size_t nr = any(4);
+	for (size_t i = 0; i < nr; i++) {
+		ranges[i].iov_base = region + any(40) * PAGE + (any(16) == 0);
+		ranges[i].iov_len = any(4) * PAGE + any(2);
+	}
+	syscall(SYS_process_madvise, pidfd, any(32) ? ranges : NULL, nr, (int)any(30),
+		any(32) == 0);
+}
+
+/* Any advice to oneself, some of which a child inherits; and to a child, which changes nothing. */
+static void advised(void)
+{
+	char *region = map(NULL, 48 * PAGE, PROT_NONE, ANON, -1, 0); /* a third is not touched */
+	map(region, 32 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+	const int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	CHECK(self >= 0);
+	for (int i = 0; i < 300; i++) {
+		region[any(32) * PAGE] = 1;
+		advise(any(8) ? self : -10000 - (int)any(3), region);
+		if (any(8) == 0)
+			map(region, 32 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+	}
+	map(region, 32 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+	struct iovec range = {region + 2 * PAGE, 3 * PAGE};
+	CHECK(syscall(SYS_process_madvise, self, &range, 1, MADV_DONTFORK, 0) == 3 * PAGE);
+	pid_t pid = fork();
+	if (pid == 0) {
+		CHECK(map(region + 2 * PAGE, 3 * PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0) ==
+		      region + 2 * PAGE);
+		pause();
+	}
+	const int child = (int)syscall(SYS_pidfd_open, pid, 0);
+	CHECK(child >= 0);
+	for (int i = 0; i < 50; i++)
+		advise(child, region);
+	CHECK(kill(pid, SIGKILL) == 0);
+	await(pid);
+	advise(child, region);
+	close(child);
+	advise(child, region);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -452,6 +501,7 @@ static const struct {
 	{"userfaults", userfaults},
 	{"rings", rings},
 	{"marks", marks},
+	{"advised", advised},
 };
 
 int main(int argc, char **argv)

@@ -45,19 +45,30 @@ static int duplicate(pid_t pid, int fd)
 	return err ? err : local;
 }
 
-/* The open flags that /proc/PID/fdinfo/FD shows, in octal; -1 when it cannot be read. */
-static int flags_by_fdinfo(pid_t pid, int fd)
+/* The number that /proc/PID/fdinfo/FD shows after `label`; -1 when it cannot be read. */
+static int number_in_fdinfo(pid_t pid, int fd, const char *label, int base)
 {
 	char path[64], line[128];
+	const size_t length = strlen(label);
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)pid, fd);
 	FILE *file = fopen(path, "re");
-	int flags = -1;
-	while (file && flags < 0 && fgets(line, sizeof(line), file))
-		if (strncmp(line, "flags:", 6) == 0)
-			flags = (int)strtol(line + 6, NULL, 8);
+	int number = -1;
+	while (file && number < 0 && fgets(line, sizeof(line), file))
+		if (strncmp(line, label, length) == 0)
+			number = (int)strtol(line + length, NULL, base);
 	if (file)
 		fclose(file);
-	return flags;
+	return number;
+}
+
+static int flags_by_fdinfo(pid_t pid, int fd)
+{
+	return number_in_fdinfo(pid, fd, "flags:", 8);
+}
+
+pid_t memmap_open_file_pidfd(pid_t pid, int fd)
+{
+	return number_in_fdinfo(pid, fd, "Pid:", 10);
 }
 
 static uint64_t attributes_of(int fd, const char *path)

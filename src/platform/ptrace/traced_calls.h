@@ -35,10 +35,27 @@
 
 /* Calls that always stop. */
 static const int calls[] = {
-	SYS_mmap,    SYS_munmap,   SYS_mprotect,         SYS_pkey_mprotect, SYS_mremap,
-	SYS_brk,     SYS_msync,    SYS_remap_file_pages, SYS_mlock,         SYS_mlock2,
-	SYS_munlock, SYS_mlockall, SYS_munlockall,       SYS_shmat,         SYS_shmdt,
-	SYS_madvise, SYS_io_setup, SYS_io_destroy,       SYS_mbind,         MEMMAP_NR_MSEAL,
+	SYS_mmap,
+	SYS_munmap,
+	SYS_mprotect,
+	SYS_pkey_mprotect,
+	SYS_mremap,
+	SYS_brk,
+	SYS_msync,
+	SYS_remap_file_pages,
+	SYS_mlock,
+	SYS_mlock2,
+	SYS_munlock,
+	SYS_mlockall,
+	SYS_munlockall,
+	SYS_shmat,
+	SYS_shmdt,
+	SYS_madvise,
+	SYS_io_setup,
+	SYS_io_destroy,
+	SYS_mbind,
+	MEMMAP_NR_MSEAL,
+	SYS_process_madvise,
 };
 
 /* Limits that the model needs. */

@@ -46,6 +46,10 @@ static const struct {
 	{SYS_mremap, "mremap", CALL_MREMAP, {ADDRESS, SIZE, SIZE, MREMAP, ADDRESS}},
 	{SYS_brk, "brk", CALL_BRK, {ADDRESS}},
 	{SYS_madvise, "madvise", CALL_MADVISE, {ADDRESS, SIZE, ADVICE}},
+	{SYS_process_madvise,
+	 "process_madvise",
+	 CALL_PROCESS_MADVISE,
+	 {INT, ADDRESS, INT, ADVICE, HEX}},
 	{SYS_msync, "msync", CALL_MSYNC, {ADDRESS, SIZE, MSYNC}},
 	{SYS_mlock, "mlock", CALL_MLOCK, {ADDRESS, SIZE}},
 	{SYS_mlock2, "mlock2", CALL_MLOCK2, {ADDRESS, SIZE, MLOCK2}},
@@ -284,6 +288,10 @@ char *call_format(const struct memmap_traced_call *call, char *buf, size_t size)
 {
 	struct writer w = {buf, buf + size};
 	const size_t i = index_of(call->number);
+	if (call->number == UINT64_MAX) {
+		put(&w, "no call yet");
+		return buf;
+	}
 	if (calls[i].id == CALL_OTHER)
 		put(&w, "system call %" PRIu64 "(", call->number);
 	else

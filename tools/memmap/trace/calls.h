@@ -19,6 +19,7 @@ enum call_id {
 	CALL_MREMAP,
 	CALL_BRK,
 	CALL_MADVISE,
+	CALL_PROCESS_MADVISE,
 	CALL_MSYNC,
 	CALL_MLOCK,
 	CALL_MLOCK2,
@@ -50,7 +51,8 @@ const char *call_name(enum call_id call);
 
 /**
  * Write a call with its arguments in words, as a C programmer would:
- * "mmap(NULL, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)". Cut to fit, always
+ * "mmap(NULL, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)". A number of
+ * UINT64_MAX reads "no call yet": an exec or a fork has just made the space. Cut to fit, always
  * terminated. Returns `buf`.
  */
 char *call_format(const struct memmap_traced_call *call, char *buf, size_t size);

@@ -394,8 +394,8 @@ static bool is_open(const struct trace *trace, const struct memmap_vma *vma)
  * in those beside them. They decide which VMAs may merge from now on; once pages are gone, or
  * neighbours are no longer side by side, the kernel cannot be asked any more.
  */
-static void settle_anonymous(const struct trace *trace, struct space *space, uint64_t addr,
-			     uint64_t length)
+void settle_anonymous(const struct trace *trace, struct space *space, uint64_t addr,
+		      uint64_t length)
 {
 	struct memmap_vma vma;
 	struct memmap_addr_range range;
@@ -485,6 +485,8 @@ static enum mirror_mode make_call(struct trace *trace, struct thread *thread)
 	case CALL_MADVISE:
 		*predicted = memmap_mm_sys_madvise(mm, args[0], args[1], (int)args[2]);
 		return MIRROR_DONE;
+	case CALL_PROCESS_MADVISE:
+		return process_madvise_entry(trace, thread);
 	case CALL_MSYNC:
 		*predicted = memmap_mm_sys_msync(mm, args[0], args[1], args[2]);
 		return MIRROR_DONE;

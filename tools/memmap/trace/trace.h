@@ -155,6 +155,17 @@ void mirror_exit(struct trace *trace, struct thread *thread);
 /** The addresses that a call was about, in one range or two (mremap); empty where unused. */
 void mirror_touched(const struct thread *thread, struct memmap_addr_range touched[2]);
 
+/**
+ * Advice and its like are about to change VMAs in the range: have the model know which of them, and
+ * of their neighbours, have anonymous pages, where that decides what merges.
+ */
+void settle_anonymous(const struct trace *trace, struct space *space, uint64_t addr,
+		      uint64_t length);
+
+/* ---- mirror_advice.c ---- */
+
+enum mirror_mode process_madvise_entry(struct trace *trace, struct thread *thread);
+
 /* ---- mirror_aio.c ---- */
 
 enum mirror_mode io_setup_entry(struct thread *thread);
