@@ -42,6 +42,7 @@ fuzz: deps-lint
 ## lint: clang-format and clang-tidy over every source
 lint: deps-lint
 	@cmake --preset clang > /dev/null
+	@cmake --build build/clang --target memmap_generated > /dev/null
 	@scripts/lint build/clang
 
 ## format: lay out every source as .clang-format says

@@ -32,6 +32,26 @@ printf '#!/no/such/interpreter\n' > script
 status 127 "$MEMMAP" trace -- ./script
 grep -q "^memmap: './script' is there, but its interpreter is not" err || fail "words: $(cat err)"
 
+# Where a name is looked for, is where env(1) and so execvp(3) look for it.
+mkdir -p first second
+printf 'echo "second $0 $*"; exit 7\n' > second/found
+printf '#!/bin/sh\necho "here $*"; exit 8\n' > found
+chmod +x second/found found
+: > first/found # not executable
+: > first/forbidden
+for path in "$PWD/first:$PWD/second" "$PWD/second:$PWD/first" "$PWD/first" "$PWD/nowhere:$PWD/plain:$PWD/second" \
+	":$PWD/second" "$PWD/second:" "$PWD/first::" ""; do
+	for name in found forbidden absent "$(printf '%0300d' 0)"; do
+		expected=0
+		PATH=$path /usr/bin/env "$name" one 'two  three' > expected 2> /dev/null < /dev/null || expected=$?
+		found=0
+		PATH=$path "$MEMMAP" trace -q -- "$name" one 'two  three' > out 2> err < /dev/null || found=$?
+		[ "$found" -eq "$expected" ] || fail "'$name' in '$path': $found instead of $expected: $(cat err)"
+		cmp -s out expected || fail "'$name' in '$path' prints: $(cat out)"
+	done
+done
+(unset PATH; "$MEMMAP" trace -q -- true) || fail "without a PATH"
+
 # The shell sees the same.
 "$MEMMAP" trace -q -- sh -c 'kill -TERM $$'
 [ $? -eq 143 ] || fail "a killed program"

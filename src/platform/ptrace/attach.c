@@ -209,7 +209,6 @@ int memmap_tracer_attach(pid_t pid, struct memmap_tracer **out, enum memmap_trac
 	if (!tracer)
 		return -ENOMEM;
 	tracer->root = pid;
-	tracer->failure_fd = -1;
 	tracer->attached = true;
 	tracer->options = OPTIONS;
 	tracer_leave_on_signals();

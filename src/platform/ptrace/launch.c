@@ -3,15 +3,21 @@
  * Starting a program under trace.
  *
  *   parent                          child
- *   fork ─────────────────────────▶ wait for the parent's word
+ *   clone ────────────────────────▶ wait for the parent's word
  *   seize it, set options
  *   say go ───────────────────────▶ install the filter
- *                                   exec the program, or write what failed and exit
+ *   go on                           exec the program, or note what failed and exit
  *
  * The filter comes after seizing, since a call that it stops fails with ENOSYS when nobody traces;
- * it comes in the child, since it cannot be put on another process. Both pipes close at exec.
+ * it comes in the child, since it cannot be put on another process.
  *
  * Seizing, unlike PTRACE_TRACEME, leaves SIGSTOP and job control to the program.
+ *
+ * Invariants: the child has no memory of its own. As in vfork(2), copying the parent's would cost more
+ * than all else that the child does; unlike there, the parent goes on, since it has to seize. So
+ * the child makes its system calls by itself, for the C library would set the parent's errno; it
+ * allocates nothing; and all that it writes to is its stack and its struct memmap_launch, which stays
+ * until it has executed the program or died.
  */
 #include "launch.h"
 
@@ -19,106 +25,246 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static ssize_t read_again(int fd, void *buf, size_t size)
+/* The sanitizers keep books of each thread, and the child is none. */
+#define IN_CHILD __attribute__((noinline, no_sanitize("address", "thread", "undefined")))
+
+/* Enough for a few frames, and for what a sanitizer or a signal puts there. */
+#define STACK_SIZE ((size_t)64 << 10)
+
+struct memmap_launch {
+	char *const *argv;
+	const char **shell_argv; /* to have a script without #! run by a shell; [1] is its path */
+	const char *path;        /* where to look for argv[0]; NULL: it is a path itself */
+	int go[2];
+	char candidate[PATH_MAX];
+	/* What the child says of itself when it could not become the program. */
+	volatile enum memmap_tracer_stage stage;
+	volatile int err; /* a negative errno */
+	_Alignas(16) char stack[STACK_SIZE];
+};
+
+/*
+ * ---- The child ----
+ */
+
+/* A system call. Returns what the kernel does: a result or a negative errno. */
+IN_CHILD static long call(long number, long a, long b, long c)
 {
-	ssize_t n;
-	do
-		n = read(fd, buf, size);
-	while (n < 0 && errno == EINTR);
-	return n;
+	long result;
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c)
+			 : "rcx", "r11", "memory");
+	return result;
 }
 
-static ssize_t write_again(int fd, const void *buf, size_t size)
+IN_CHILD static int install_filter(void)
 {
-	ssize_t n;
-	do
-		n = write(fd, buf, size);
-	while (n < 0 && errno == EINTR);
-	return n;
-}
-
-/* The child's life up to its exec. */
-static _Noreturn void become(char *const argv[], int go_fd, int failure_fd)
-{
-	struct memmap_launch_failure failure = {.stage = MEMMAP_TRACER_SECCOMP};
-	char go;
-	if (read_again(go_fd, &go, 1) != 1)
-		_exit(125); /* the parent has given up, or is gone */
-	failure.err = memmap_seccomp_filter_install();
-	if (!failure.err) {
-		execvp(argv[0], argv);
-		failure.stage = MEMMAP_TRACER_EXEC;
-		failure.err = -errno;
+	const struct sock_fprog *filter = memmap_seccomp_filter();
+	const long install[] = {SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW};
+	long err = call(SYS_seccomp, install[0], install[1], (long)filter);
+	/* Without CAP_SYS_ADMIN a filter needs no_new_privs. */
+	if (err == -EACCES) {
+		err = call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0);
+		if (!err)
+			err = call(SYS_seccomp, install[0], install[1], (long)filter);
 	}
-	(void)write_again(failure_fd, &failure, sizeof(failure));
-	_exit(125);
+	return (int)err;
+}
+
+/* Execute the file at `path`. Returns a negative errno. */
+IN_CHILD static int execute(struct memmap_launch *launch, const char *path)
+{
+	long err = call(SYS_execve, (long)path, (long)launch->argv, (long)environ);
+	if (err == -ENOEXEC) {
+		launch->shell_argv[1] = path;
+		err = call(SYS_execve, (long)launch->shell_argv[0], (long)launch->shell_argv,
+			   (long)environ);
+	}
+	return (int)err;
+}
+
+/* `directory`/`name` into the launch's candidate. False: too long. */
+IN_CHILD static bool make_candidate(struct memmap_launch *launch, const char *directory,
+				    size_t length, const char *name)
+{
+	size_t at = 0;
+	if (length > PATH_MAX - 2)
+		return false;
+	for (; at < length; at++)
+		launch->candidate[at] = directory[at];
+	if (length > 0)
+		launch->candidate[at++] = '/';
+	for (; *name && at < PATH_MAX - 1; name++)
+		launch->candidate[at++] = *name;
+	launch->candidate[at] = '\0';
+	return *name == '\0';
+}
+
+/* Is an error such that execvp(3) looks in the next directory? */
+IN_CHILD static bool goes_on(int err)
+{
+	return err == -ENOENT || err == -ENOTDIR || err == -EACCES || err == -ESTALE ||
+	       err == -ENODEV || err == -ETIMEDOUT || err == -ENAMETOOLONG;
+}
+
+/* Execute argv[0], looked for as by execvp(3). Returns a negative errno. */
+IN_CHILD static int execute_found(struct memmap_launch *launch)
+{
+	const char *name = launch->argv[0];
+	bool forbidden = false;
+	if (!launch->path)
+		return execute(launch, name);
+	for (const char *directory = launch->path;; directory++) {
+		size_t length = 0;
+		while (directory[length] && directory[length] != ':')
+			length++;
+		int err = -ENAMETOOLONG;
+		if (make_candidate(launch, directory, length, name))
+			err = execute(launch, launch->candidate);
+		if (!goes_on(err))
+			return err;
+		forbidden |= err == -EACCES;
+		directory += length;
+		if (!*directory)
+			return forbidden ? -EACCES : err;
+	}
+}
+
+IN_CHILD static int become(void *arg)
+{
+	struct memmap_launch *launch = arg;
+	long n;
+	char go;
+	call(SYS_close, launch->go[1], 0, 0);
+	do
+		n = call(SYS_read, launch->go[0], (long)&go, 1);
+	while (n == -EINTR);
+	/* Otherwise the parent has given up, or is gone. */
+	if (n == 1) {
+		launch->stage = MEMMAP_TRACER_SECCOMP;
+		launch->err = install_filter();
+		if (!launch->err) {
+			launch->stage = MEMMAP_TRACER_EXEC;
+			launch->err = execute_found(launch);
+		}
+	}
+	call(SYS_exit_group, 125, 0, 0);
+	__builtin_unreachable();
+}
+
+/*
+ * ---- The parent ----
+ */
+
+static struct memmap_launch *prepare(char *const argv[])
+{
+	size_t nr = 1;
+	while (argv[nr])
+		nr++;
+	struct memmap_launch *launch = malloc(sizeof(*launch));
+	const char **shell_argv = calloc(nr + 2, sizeof(*shell_argv));
+	if (!launch || !shell_argv) {
+		free(launch);
+		free(shell_argv);
+		return NULL;
+	}
+	launch->argv = argv;
+	shell_argv[0] = "/bin/sh";
+	for (size_t i = 1; i < nr; i++)
+		shell_argv[i + 1] = argv[i];
+	launch->shell_argv = shell_argv;
+	launch->path = NULL;
+	/* A name that is empty is nowhere, as a path that is empty. */
+	if (argv[0][0] != '\0' && !strchr(argv[0], '/')) {
+		const char *path = getenv("PATH");
+		launch->path = path ? path : "/bin:/usr/bin";
+	}
+	launch->stage = MEMMAP_TRACER_FORK;
+	launch->err = 0;
+	return launch;
+}
+
+int memmap_launch_end(struct memmap_launch *launch, enum memmap_tracer_stage *stage)
+{
+	if (!launch)
+		return 0;
+	const int err = launch->err;
+	if (err)
+		*stage = launch->stage;
+	free(launch->shell_argv);
+	free(launch);
+	return err;
 }
 
 static void give_up(pid_t pid)
 {
 	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
 }
 
-static int fork_and_seize(char *const argv[], const int go[2], const int failure[2], pid_t *out,
-			  enum memmap_tracer_stage *stage)
+static int say_go(int fd)
 {
-	*stage = MEMMAP_TRACER_FORK;
-	pid_t pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid == 0) {
-		close(go[1]);
-		close(failure[0]);
-		become(argv, go[0], failure[1]);
-	}
-	if (ptrace(PTRACE_SEIZE, pid, 0, MEMMAP_LAUNCH_OPTIONS)) {
-		int err = -errno;
-		*stage = MEMMAP_TRACER_SEIZE;
-		give_up(pid);
-		return err;
-	}
-	if (write_again(go[1], "", 1) != 1) {
-		int err = -errno;
-		give_up(pid);
-		return err;
-	}
-	*out = pid;
-	return 0;
+	ssize_t n;
+	do
+		n = write(fd, "", 1);
+	while (n < 0 && errno == EINTR);
+	return n == 1 ? 0 : -errno;
 }
 
-int memmap_launch(char *const argv[], pid_t *pid, int *failure_fd, enum memmap_tracer_stage *stage)
+static int clone_and_seize(struct memmap_launch *launch, pid_t *out,
+			   enum memmap_tracer_stage *stage)
 {
-	int go[2], failure[2], err;
 	*stage = MEMMAP_TRACER_FORK;
-	if (pipe2(go, O_CLOEXEC)) {
+	pid_t pid = clone(become, launch->stack + STACK_SIZE, CLONE_VM | SIGCHLD, launch);
+	if (pid < 0)
+		return -errno;
+	int err = 0;
+	if (ptrace(PTRACE_SEIZE, pid, 0, MEMMAP_LAUNCH_OPTIONS)) {
 		err = -errno;
-	} else if (pipe2(failure, O_CLOEXEC)) {
-		err = -errno;
-		close(go[0]);
-		close(go[1]);
+		*stage = MEMMAP_TRACER_SEIZE;
 	} else {
-		err = fork_and_seize(argv, go, failure, pid, stage);
-		close(go[0]);
-		close(go[1]);
-		close(failure[1]);
-		if (err)
-			close(failure[0]);
-		else
-			*failure_fd = failure[0];
+		err = say_go(launch->go[1]);
 	}
+	if (err)
+		give_up(pid);
+	*out = pid;
 	return err;
 }
 
-bool memmap_launch_failure(int failure_fd, struct memmap_launch_failure *out)
+int memmap_launch(char *const argv[], pid_t *pid, struct memmap_launch **out,
+		  enum memmap_tracer_stage *stage)
 {
-	bool told = read_again(failure_fd, out, sizeof(*out)) == (ssize_t)sizeof(*out);
-	close(failure_fd);
-	return told;
+	*stage = MEMMAP_TRACER_FORK;
+	struct memmap_launch *launch = prepare(argv);
+	int err = launch ? 0 : -ENOMEM;
+	if (!err && pipe2(launch->go, O_CLOEXEC))
+		err = -errno;
+	if (err) {
+		memmap_launch_end(launch, stage);
+		return err;
+	}
+	err = clone_and_seize(launch, pid, stage);
+	close(launch->go[0]);
+	close(launch->go[1]);
+	if (err) {
+		enum memmap_tracer_stage of_child;
+		memmap_launch_end(launch, &of_child);
+		return err;
+	}
+	*out = launch;
+	return 0;
 }

@@ -17,25 +17,23 @@
 	(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEEXEC |  \
 	 PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXIT)
 
-/* What the child says of itself when it could not become the program. */
-struct memmap_launch_failure {
-	enum memmap_tracer_stage stage;
-	int err; /* a negative errno */
-};
+/* A child on its way to the program. */
+struct memmap_launch;
 
 /*
- * Fork a child, seize it, and let it go on to install the filter and execute argv[0].
+ * Make a child, seize it, and let it go on to install the filter and execute argv[0].
  *
- * Returns:     0, the child and the descriptor that memmap_launch_failure() reads
+ * Returns:     0, the child and what it is told by; `argv` must stay until that is ended
  *              a negative errno, and in `*stage` what failed; the child is gone
  */
-int memmap_launch(char *const argv[], pid_t *pid, int *failure_fd, enum memmap_tracer_stage *stage);
+int memmap_launch(char *const argv[], pid_t *pid, struct memmap_launch **out,
+		  enum memmap_tracer_stage *stage);
 
 /*
- * Once the child has executed the program or died: what went wrong. Closes the descriptor.
+ * Once the child has executed the program or died: free what it was told by. NULL is ignored.
  *
- * Returns:     true when the child told of a failure
+ * Returns:     0; a negative errno, and in `*stage` what failed, when the child told of a failure
  */
-bool memmap_launch_failure(int failure_fd, struct memmap_launch_failure *out);
+int memmap_launch_end(struct memmap_launch *launch, enum memmap_tracer_stage *stage);
 
 #endif /* MEMMAP_PLATFORM_PTRACE_LAUNCH_H */

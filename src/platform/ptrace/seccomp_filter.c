@@ -10,33 +10,19 @@
 
 #include "traced_calls.h"
 
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <stddef.h>
-#include <unistd.h>
 
 static struct sock_filter instructions[] = {
 #include "seccomp_program.inc"
 };
 
-int memmap_seccomp_filter_install(void)
+const struct sock_fprog *memmap_seccomp_filter(void)
 {
 	static const struct sock_fprog program = {
 		.len = sizeof(instructions) / sizeof(instructions[0]),
 		.filter = instructions,
 	};
-	/* Without CAP_SYS_ADMIN a filter needs no_new_privs. */
-	const unsigned int flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) == 0)
-		return 0;
-	if (errno == EACCES) {
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-			return -errno;
-		if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) == 0)
-			return 0;
-	}
-	return -errno;
+	return &program;
 }
 
 static bool is_one_of(uint64_t value, const unsigned int *values, size_t nr)

@@ -5,15 +5,12 @@
 #ifndef MEMMAP_PLATFORM_PTRACE_SECCOMP_FILTER_H
 #define MEMMAP_PLATFORM_PTRACE_SECCOMP_FILTER_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/*
- * Put the calling thread under the filter, for good. Async-signal-safe.
- *
- * Returns:     0; -EACCES, -EINVAL (the kernel has no seccomp filters), ...
- */
-int memmap_seccomp_filter_install(void);
+/* What to give to seccomp(2), with SECCOMP_FILTER_FLAG_SPEC_ALLOW: nothing here is to be kept secret. */
+const struct sock_fprog *memmap_seccomp_filter(void);
 
 /*
  * Would the filter stop this native call? For processes that cannot be put under it, since they run

@@ -646,60 +646,6 @@ int memmap_tracer_next(struct memmap_tracer *tracer, struct memmap_trace_event *
  * ---- Life ----
  */
 
-int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
-			enum memmap_tracer_stage *stage)
-{
-	struct memmap_tracer *tracer = calloc(1, sizeof(*tracer));
-	*stage = MEMMAP_TRACER_FORK;
-	if (!tracer)
-		return -ENOMEM;
-	tracer->options = MEMMAP_LAUNCH_OPTIONS;
-	int err = memmap_launch(argv, &tracer->root, &tracer->failure_fd, stage);
-	if (err) {
-		free(tracer);
-		return err;
-	}
-	struct memmap_task *root = tracer_add_task(tracer, tracer->root);
-	if (!root) {
-		memmap_tracer_release(tracer);
-		return -ENOMEM;
-	}
-	root->attached = true;
-	*out = tracer;
-	return 0;
-}
-
-int memmap_tracer_await_exec(struct memmap_tracer *tracer, enum memmap_tracer_stage *stage)
-{
-	/*
-	 * Up to the exec, the only stops of interest are the exec itself and the end of the child.
-	 * A sanitizer's runtime may have given the child a thread, which ends first.
-	 */
-	*stage = MEMMAP_TRACER_FORK;
-	int err = 0;
-	bool waiting = true;
-	while (waiting) {
-		err = memmap_tracer_next(tracer, &tracer->early);
-		waiting = !err && tracer->early.kind != MEMMAP_TRACE_EXEC &&
-			  !(tracer->early.kind == MEMMAP_TRACE_EXITED &&
-			    tracer->early.task->tid == tracer->root);
-		if (waiting && tracer->early.stopped)
-			memmap_tracer_resume(tracer, tracer->early.task);
-	}
-	struct memmap_launch_failure failure;
-	const int failure_fd = tracer->failure_fd;
-	tracer->failure_fd = -1;
-	if (memmap_launch_failure(failure_fd, &failure)) {
-		*stage = failure.stage;
-		err = failure.err;
-	} else if (!err && tracer->early.kind == MEMMAP_TRACE_EXITED) {
-		*stage = MEMMAP_TRACER_DIED;
-		err = -EINTR;
-	}
-	tracer->has_early = !err;
-	return err;
-}
-
 /* Wait for tasks that have been killed. Their end itself is a stop that they must be let go from. */
 static void reap_all(void)
 {
@@ -713,6 +659,56 @@ static void reap_all(void)
 	}
 }
 
+int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
+			enum memmap_tracer_stage *stage)
+{
+	struct memmap_tracer *tracer = calloc(1, sizeof(*tracer));
+	*stage = MEMMAP_TRACER_FORK;
+	if (!tracer)
+		return -ENOMEM;
+	tracer->options = MEMMAP_LAUNCH_OPTIONS;
+	int err = memmap_launch(argv, &tracer->root, &tracer->launch, stage);
+	if (err) {
+		free(tracer);
+		return err;
+	}
+	struct memmap_task *root = tracer_add_task(tracer, tracer->root);
+	if (!root) {
+		kill(tracer->root, SIGKILL);
+		reap_all();
+		memmap_tracer_release(tracer);
+		return -ENOMEM;
+	}
+	root->attached = true;
+	*out = tracer;
+	return 0;
+}
+
+int memmap_tracer_await_exec(struct memmap_tracer *tracer, enum memmap_tracer_stage *stage)
+{
+	/* Up to the exec, the only stops of interest are the exec itself and the end of the child. */
+	*stage = MEMMAP_TRACER_FORK;
+	int err = 0;
+	bool waiting = true;
+	while (waiting) {
+		err = memmap_tracer_next(tracer, &tracer->early);
+		waiting = !err && tracer->early.kind != MEMMAP_TRACE_EXEC &&
+			  tracer->early.kind != MEMMAP_TRACE_EXITED;
+		if (waiting && tracer->early.stopped)
+			memmap_tracer_resume(tracer, tracer->early.task);
+	}
+	if (err)
+		return err;
+	err = memmap_launch_end(tracer->launch, stage);
+	tracer->launch = NULL;
+	if (!err && tracer->early.kind == MEMMAP_TRACE_EXITED) {
+		*stage = MEMMAP_TRACER_DIED;
+		err = -EINTR;
+	}
+	tracer->has_early = !err;
+	return err;
+}
+
 void memmap_tracer_release(struct memmap_tracer *tracer)
 {
 	if (!tracer)
@@ -723,8 +719,8 @@ void memmap_tracer_release(struct memmap_tracer *tracer)
 		tracer_let_go(tracer);
 	else if (tracer->nr_tasks > 0)
 		reap_all();
-	if (tracer->failure_fd >= 0)
-		close(tracer->failure_fd);
+	enum memmap_tracer_stage stage;
+	(void)memmap_launch_end(tracer->launch, &stage);
 	for (size_t i = 0; i < TRACER_NR_BUCKETS; i++) {
 		struct memmap_task *next;
 		for (struct memmap_task *task = tracer->buckets[i]; task; task = next) {
