@@ -104,6 +104,11 @@ struct trace {
 /** Run the program of `options`, and report. Returns the exit status of memmap. */
 int trace_command(const struct trace_options *options);
 
+/* ---- events.c ---- */
+
+/** Deal with every event until nobody is left, or until the trace cannot go on. */
+void trace_events(struct trace *trace);
+
 /* ---- findings.c: what is found ---- */
 
 /** Note a difference. Lack of memory loses its words, not its being counted. */
