@@ -232,6 +232,7 @@ static bool prepare(struct trace *trace)
 	limits_of_machine(&trace->machine);
 	trace->min_addr = memmap_kernel_min_addr();
 	trace->has_anon_names = memmap_kernel_has_anon_names();
+	trace->has_protection_keys = memmap_kernel_has_protection_keys();
 	trace->min_fixed_addr = memmap_sysctl("/proc/sys/vm/mmap_min_addr", 65536);
 	trace->legacy_layout = memmap_sysctl("/proc/sys/vm/legacy_va_layout", 0) != 0;
 	const bool made = trace->files && (trace->history || !wants_history);
