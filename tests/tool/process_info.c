@@ -3,6 +3,7 @@
  * What the kernel tells of a process, asked of this one.
  */
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -165,12 +168,34 @@ static void words(void **state)
 	assert_true((long)memmap_kernel_possible_cpus() >= sysconf(_SC_NPROCESSORS_ONLN));
 }
 
+/* What cannot be seen could be. */
+static void huge_pool(void **state)
+{
+	(void)state;
+	assert_int_equal(memmap_kernel_huge_pool(63), -EINVAL);
+	const pid_t pid = fork();
+	if (pid == 0) {
+		if ((unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS)) ||
+		    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		    mount("none", "/sys", "tmpfs", 0, NULL))
+			_exit(77);
+		_exit(memmap_kernel_huge_pool(0) == 1 ? 0 : 1);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		print_message("not tested: /sys cannot be hidden here\n");
+	else
+		assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(anonymous_pages), cmocka_unit_test(limits),
 		cmocka_unit_test(layout),          cmocka_unit_test(readers),
 		cmocka_unit_test(commands),        cmocka_unit_test(words),
+		cmocka_unit_test(huge_pool),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -499,6 +499,8 @@ int memmap_kernel_huge_pool(uint64_t shift)
 		shift = MEMMAP_HUGE_PAGE_SHIFT;
 	const uint64_t kib = shift >= 10 ? UINT64_C(1) << (shift - 10) : 0;
 	bool any = false;
+	if (access("/sys/kernel/mm", F_OK))
+		return 1;
 	for (size_t i = 0; i < 2; i++) {
 		snprintf(path, sizeof(path), pools, kib, counts[i]);
 		const uint64_t count = memmap_sysctl(path, UINT64_MAX);

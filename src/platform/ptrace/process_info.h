@@ -154,7 +154,11 @@ int memmap_process_read_string(pid_t tid, uint64_t addr, char *buf, size_t size)
 unsigned int memmap_kernel_possible_cpus(void);
 
 /**
- * Could there be a huge page for mmap(MAP_HUGETLB) of the size 1 << `shift`, or of 2 MiB (0)? Returns 1; 0: the pool is empty, and not to grow; -EINVAL: there are none of that size.
+ * Could there be a huge page for mmap(MAP_HUGETLB) of the size 1 << `shift`, or of 2 MiB (0)?
+ *
+ * Returns:     1, also where /sys is not mounted to tell
+ *              0: the pool is empty, and not to grow
+ *              -EINVAL: there are none of that size
  */
 int memmap_kernel_huge_pool(uint64_t shift);
 
