@@ -514,6 +514,7 @@ static bool overdue(struct memmap_tracer *tracer, struct memmap_task *task,
 		return false;
 	}
 	task->attached = true;
+	task->no_exit = true; /* perhaps: whether its maker stopped on its way out is not known */
 	event->kind = MEMMAP_TRACE_ORPHAN;
 	event->task = task;
 	event->stopped = true;
