@@ -95,13 +95,17 @@ static int read_nodes(const struct thread *thread, uint64_t nr_known, struct nod
 	if (nr_bits > MOST_BITS)
 		return -EINVAL;
 	while (nr_bits > nr_known) {
-		const uint64_t nr = nr_bits % WORD_BITS ? nr_bits % WORD_BITS : WORD_BITS;
+		/* The last word as a whole, however much of it was said to count. */
+		const uint64_t start = (nr_bits - 1) / WORD_BITS * WORD_BITS;
+		const uint64_t nr = nr_bits < WORD_BITS ? nr_bits : WORD_BITS;
 		uint64_t word;
-		nr_bits -= nr;
-		if (read_bits(tid, addr + nr_bits / 8, nr, &word))
+		if (read_bits(tid, addr + start / 8, nr, &word))
 			return -EFAULT;
+		if (start < nr_known)
+			word &= ~((UINT64_C(1) << nr_known % WORD_BITS) - 1);
 		if (word)
 			return -EINVAL;
+		nr_bits = start < nr_known ? nr_known : start;
 	}
 	return read_bits(tid, addr, nr_bits, out->words);
 }
