@@ -89,6 +89,14 @@ gone "$left" || fail "process $left has outlived memmap"
 "$CHECK_REPORT" report.json || fail "the report after the end was asked for"
 grep -q 'exited with 5' err || fail "the summary after the end was asked for: $(cat err)"
 
+# A child whose parent was gone before it could tell of it is looked at once more when it ends.
+status 0 "$MEMMAP" trace -q --log=log -- "$EXERCISE" orphans
+grep -q '^attach ' log || echo "not tested: nobody was orphaned"
+awk '$1 == "attach" { looks[$3] = 0 }
+     $1 == "maps" && ($3 in looks) { looks[$3]++ }
+     END { for (pid in looks) if (looks[pid] < 2) { print pid; bad = 1 } exit bad }' log > out ||
+	fail "orphans that were not looked at when they ended: $(tr '\n' ' ' < out)"
+
 # 32-bit system calls, where the kernel has them.
 if (ulimit -c 0; "$EXERCISE" foreign) 2>/dev/null; then
 	status 125 "$MEMMAP" trace -q --report=report.json -- "$EXERCISE" foreign
