@@ -2,11 +2,11 @@
 /*
  * One address space: what Linux calls an mm.
  *
- * The address space keeps VMAs (what was asked for): a segment set over addresses with gap tracking,
- * each VMA a range with its flags and what it maps. Every memory system call has a function here that
- * does what Linux does: the same checks in the same order, the same result or errno, the same
- * resulting VMAs, split and merged where Linux splits and merges, and the same text of
- * /proc/PID/maps, byte for byte.
+ * The address space keeps VMAs (what was asked for): a segment set over addresses with gap
+ * tracking, each VMA a range with its flags and what it maps. Every memory system call has a
+ * function here that does what Linux does: the same checks in the same order, the same result or
+ * errno, the same resulting VMAs, split and merged where Linux splits and merges, and the same text
+ * of /proc/PID/maps, byte for byte.
  *
  * What is mapped is given through the interfaces of <memmap/memmap.h>: a Mappable is the inode (its
  * pages, shared by everybody who maps them, and the reverse map of who does), a MappingIdentity is
@@ -14,23 +14,24 @@
  * MappingSpace: it tells each Mappable of every mapping that comes, goes or moves.
  *
  * Given a memory file, the address space has pages too. It keeps PMAs (what is mapped now, and from
- * where) in a second segment set: memmap_mm_handle_fault() gets the page that a guest has touched, and
- * every call keeps pages right: what is unmapped is given back, what moves takes its pages along, and
- * fork() shares private pages until somebody writes. A platform (<memmap/address_space.h>) makes them
- * real; without one, whoever reads and writes for the guest asks for each page.
+ * where) in a second segment set: memmap_mm_handle_fault() gets the page that a guest has touched,
+ * and every call keeps pages right: what is unmapped is given back, what moves takes its pages
+ * along, and fork() shares private pages until somebody writes. A platform
+ * (<memmap/address_space.h>) makes them real; without one, whoever reads and writes for the guest
+ * asks for each page.
  *
  * Functions that stand for a system call take its raw arguments and return what it returns: a
  * non-negative result or a negative errno. They never panic on any argument. Where Linux leaves a
  * call that it refuses half done, so does memmap: mprotect(2) that comes to a hole has changed what
- * lies before it; munmap(2) and mmap(MAP_FIXED) that are refused late (a seal, a limit) have split the
- * VMAs that their range cuts. Otherwise a failed call has changed nothing. Above all, want of memory
- * changes nothing: all that can fail for it is done first. (One exception: when memory runs out while
- * Mappables are being told of what goes, and again when they are told that it stays after all, then
- * what they cannot take back is unmapped.)
+ * lies before it; munmap(2) and mmap(MAP_FIXED) that are refused late (a seal, a limit) have split
+ * the VMAs that their range cuts. Otherwise a failed call has changed nothing. Above all, want of
+ * memory changes nothing: all that can fail for it is done first. (One exception: when memory runs
+ * out while Mappables are being told of what goes, and again when they are told that it stays after
+ * all, then what they cannot take back is unmapped.)
  *
  * Units:    addresses, lengths and offsets are bytes; ranges are half-open
- * Locking:  an address space is thread-safe: every function here may be called from any thread at any
- *           time, but for memmap_mm_release(), which must be the last. Hooks, and methods of
+ * Locking:  an address space is thread-safe: every function here may be called from any thread at
+ *           any time, but for memmap_mm_release(), which must be the last. Hooks, and methods of
  *           Mappables and MappingIdentities, are called under locks of the address space: they must
  *           not call back into it, invalidate() aside
  */
@@ -123,7 +124,9 @@ struct memmap_vma {
 
 /* ---- Layout, limits and facts from outside ---- */
 
-/* Where things go. memmap_mm_layout_default() fills in x86-64 Linux's values without randomisation. */
+/*
+ * Where things go. memmap_mm_layout_default() fills in x86-64 Linux's values without randomisation.
+ */
 struct memmap_mm_layout {
 	uint64_t min_addr;         /* where hints and searches begin: the greater of
 	                              vm.mmap_min_addr and CONFIG_LSM_MMAP_MIN_ADDR,
@@ -141,7 +144,9 @@ struct memmap_mm_layout {
 	bool vsyscall;            /* maps ends with the [vsyscall] line */
 };
 
-/* Resource limits and capabilities that decide results. memmap_mm_limits_default() has no limits. */
+/*
+ * Resource limits and capabilities that decide results. memmap_mm_limits_default() has no limits.
+ */
 struct memmap_mm_limits {
 	uint64_t address_space;    /* RLIMIT_AS; UINT64_MAX: unlimited, as in all of these */
 	uint64_t data, data_max;   /* RLIMIT_DATA, soft and hard */
@@ -166,11 +171,12 @@ struct memmap_mm_limits {
 struct memmap_mm_hooks {
 	void *context;
 	/*
-	 * Has any page of `ar` (page-aligned, within one private VMA) ever been made anonymous, as by a
-	 * write fault? Linux's merging and accounting depend on it. Asked only when it matters: when two
-	 * neighbours that both might have such pages could merge, when accounting depends on it, before
-	 * a VMA is cut or its pages go, and on a fork. Never asked of what never was writable, nor again
-	 * of a VMA once answered with true. NULL: only memmap_mm_note_anonymous() tells.
+	 * Has any page of `ar` (page-aligned, within one private VMA) ever been made anonymous, as
+	 * by a write fault? Linux's merging and accounting depend on it. Asked only when it
+	 * matters: when two neighbours that both might have such pages could merge, when accounting
+	 * depends on it, before a VMA is cut or its pages go, and on a fork. Never asked of what
+	 * never was writable, nor again of a VMA once answered with true. NULL: only
+	 * memmap_mm_note_anonymous() tells.
 	 */
 	bool (*has_anonymous)(void *context, struct memmap_addr_range ar);
 	/* A random number below `bound` (a power of two); NULL: 0. MAP_32BIT places at random. */
@@ -305,9 +311,9 @@ struct memmap_shared_anonymous {
 /**
  * mmap(2) with its six raw arguments; `file` stands for the descriptor and is NULL exactly where
  * the descriptor is not open. With MAP_ANONYMOUS it is not looked at. For shared anonymous memory
- * `shared_anonymous` is asked for a new file when everything else is known to succeed but for want of
- * memory; it must give a mappable and an identity with one reference, which the address space then
- * owns; NULL: shared memory of the address space's memory file, -ENODEV without one.
+ * `shared_anonymous` is asked for a new file when everything else is known to succeed but for want
+ * of memory; it must give a mappable and an identity with one reference, which the address space
+ * then owns; NULL: shared memory of the address space's memory file, -ENODEV without one.
  *
  * MAP_HUGETLB is refused with ENOMEM, as by a kernel whose pool of huge pages is empty: late, when
  * with MAP_FIXED what was in the way is gone.
@@ -385,12 +391,13 @@ MEMMAP_API int64_t memmap_mm_sys_msync(struct memmap_mm *mm, uint64_t addr, uint
 				       uint64_t flags);
 
 /**
- * Give memory a NUMA policy, as mbind(2) does once it has understood which one. Policies are numbers
- * here: equal ones are equal policies, 0 is the default one, and what they say is the caller's.
+ * Give memory a NUMA policy, as mbind(2) does once it has understood which one. Policies are
+ * numbers here: equal ones are equal policies, 0 is the default one, and what they say is the
+ * caller's.
  *
  * Returns:     0
- *              -EINVAL  `addr` is not page-aligned, the range wraps around, or a mapping that may not
- *                       be split would be
+ *              -EINVAL  `addr` is not page-aligned, the range wraps around, or a mapping that may
+ *                       not be split would be
  *              -EFAULT  there is a hole, or for the default policy: nothing but a hole
  *              -ENOMEM  no memory for splitting VMAs, or max_map_count is reached
  * On failure:  without memory nothing has changed; otherwise, as with Linux, what comes before the
@@ -437,7 +444,9 @@ MEMMAP_API int memmap_mm_userfault_register(struct memmap_mm *mm, struct memmap_
 /** Mirror UFFDIO_UNREGISTER. Returns 0, -EINVAL, or -ENOMEM as above. */
 MEMMAP_API int memmap_mm_userfault_unregister(struct memmap_mm *mm, struct memmap_addr_range ar);
 
-/** The userfaultfd `owner` was closed: what is registered with it no longer is. Returns likewise. */
+/**
+ * The userfaultfd `owner` was closed: what is registered with it no longer is. Returns likewise.
+ */
 MEMMAP_API int memmap_mm_userfault_release(struct memmap_mm *mm, uint64_t owner);
 
 /**
@@ -524,11 +533,12 @@ MEMMAP_API int memmap_mm_print_maps_range(const struct memmap_mm *mm, struct mem
 					  struct memmap_text *text);
 
 /**
- * Put exactly these VMAs into `ar`, in place of whatever was there: no checks of limits, no merging.
+ * Put exactly these VMAs into `ar`, in place of whatever was there: no checks of limits, no
+ * merging.
  *
- * For an embedding program that knows better, such as a tracer that takes over an address space that
- * the kernel has made. `vmas` are in address order, page-aligned, within `ar` and the layout. Seals
- * protect nothing here. Each VMA takes a reference to its identity.
+ * For an embedding program that knows better, such as a tracer that takes over an address space
+ * that the kernel has made. `vmas` are in address order, page-aligned, within `ar` and the layout.
+ * Seals protect nothing here. Each VMA takes a reference to its identity.
  *
  * Returns:     0, -EINVAL (they are not as required), -ENOMEM
  * On failure:  nothing has changed

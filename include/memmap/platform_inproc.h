@@ -3,10 +3,10 @@
  * The inproc platform: a guest that runs in a region of this process.
  *
  * A range of this process's addresses is reserved, and guest addresses are host addresses: code of
- * the guest runs on the processor, loads and stores as they are. A touch of what is not mapped raises
- * SIGSEGV, which the address space resolves by having pages of Files mapped there; then the touch goes
- * on. What is mapped is a cache: it is kept below a budget of the kernel's VMAs by dropping what has
- * been mapped longest.
+ * the guest runs on the processor, loads and stores as they are. A touch of what is not mapped
+ * raises SIGSEGV, which the address space resolves by having pages of Files mapped there; then the
+ * touch goes on. What is mapped is a cache: it is kept below a budget of the kernel's VMAs by
+ * dropping what has been mapped longest.
  *
  *	memmap_inproc_create(&inproc_options, &inproc);
  *	memmap_inproc_layout(inproc, &options.layout);
@@ -16,28 +16,29 @@
  *
  * Signals. Making the first region installs memmap's handlers (memmap_block_install_handlers()). A
  * fault that the address space says is a real one is given to on_fault(), and if that does not take
- * it, to the handler that was there before ours, with the signal, si_code and si_addr that Linux would
- * have raised. A program that installs handlers of its own later calls
- * memmap_block_install_handlers() again, or offers each fault to memmap_block_handle_fault(). While a
- * fault is being handled, signals that are sent to the thread wait.
+ * it, to the handler that was there before ours, with the signal, si_code and si_addr that Linux
+ * would have raised. A program that installs handlers of its own later calls
+ * memmap_block_install_handlers() again, or offers each fault to memmap_block_handle_fault(). While
+ * a fault is being handled, signals that are sent to the thread wait.
  *
- * A safe copy (<memmap/block.h>) that touches the region faults as a guest would, and returns -EFAULT
- * only where the guest would have got a signal.
+ * A safe copy (<memmap/block.h>) that touches the region faults as a guest would, and returns
+ * -EFAULT only where the guest would have got a signal.
  *
- * What must not be: touching the region while holding a lock that handling a fault takes (those of the
- * address space, of a Mappable, of the allocator); a thread that touches it with SIGSEGV or SIGBUS
- * blocked; running on a stack within the region without an alternate signal stack (see
+ * What must not be: touching the region while holding a lock that handling a fault takes (those of
+ * the address space, of a Mappable, of the allocator); a thread that touches it with SIGSEGV or
+ * SIGBUS blocked; running on a stack within the region without an alternate signal stack (see
  * memmap_inproc_thread_begin()).
  *
- * The kernel's own touches (read(2) straight into the region) get -EFAULT where nothing is mapped, or
- * less than they need. With the option `userfaultfd` they are served, too, by a thread: what is not
- * mapped is then faulted in on behalf of the kernel as it would be for the guest. Every fault of what
- * is not mapped takes that way then, and costs ten times as much. What the kernel writes to where only
- * reading is mapped (a page that is not yet copied, say) still is -EFAULT: touch it for writing first. And
- * a page that was refused stays so to the kernel for some milliseconds, should it be mapped just then.
+ * The kernel's own touches (read(2) straight into the region) get -EFAULT where nothing is mapped,
+ * or less than they need. With the option `userfaultfd` they are served, too, by a thread: what is
+ * not mapped is then faulted in on behalf of the kernel as it would be for the guest. Every fault
+ * of what is not mapped takes that way then, and costs ten times as much. What the kernel writes to
+ * where only reading is mapped (a page that is not yet copied, say) still is -EFAULT: touch it for
+ * writing first. And a page that was refused stays so to the kernel for some milliseconds, should
+ * it be mapped just then.
  *
- * Under ThreadSanitizer set report_signal_unsafe=0: faults are handled in a signal handler, but only such
- * as the thread itself has caused, where it holds no lock.
+ * Under ThreadSanitizer set report_signal_unsafe=0: faults are handled in a signal handler, but
+ * only such as the thread itself has caused, where it holds no lock.
  *
  * Machines: x86-64 and AArch64, with host pages of 4 KiB.
  */
@@ -65,8 +66,8 @@ struct memmap_inproc_options {
 	bool userfaultfd;
 	/*
 	 * The guest's touch ended badly: what the program makes of it, in the signal handler of the
-	 * thread that touched. True: taken care of, go on with `*ucontext` (a ucontext_t *) as it is
-	 * then. False, and also where this is NULL: it is a signal of this process.
+	 * thread that touched. True: taken care of, go on with `*ucontext` (a ucontext_t *) as it
+	 * is then. False, and also where this is NULL: it is a signal of this process.
 	 *
 	 * May leave by siglongjmp(3).
 	 */
@@ -100,7 +101,9 @@ MEMMAP_API void memmap_inproc_release(struct memmap_inproc *inproc);
 /** Where an address space maps its pages: what memmap_mm_options.address_space wants. */
 MEMMAP_API struct memmap_address_space *memmap_inproc_address_space(struct memmap_inproc *inproc);
 
-/** Whom to ask about faults. Until this is called each is -EFAULT. Requires: nobody touches it yet. */
+/**
+ * Whom to ask about faults. Until this is called each is -EFAULT. Requires: nobody touches it yet.
+ */
 MEMMAP_API void memmap_inproc_set_faults(struct memmap_inproc *inproc, struct memmap_faults faults);
 
 /** The region. */

@@ -5,7 +5,7 @@
  *   offset 0 ─────────────────────────────────────────────────────────────▶ size of the memfd
  *   held     |== 1 ==|= 2 =|        |=== 1 ===|            |== 7 ==|
  *   dirty                  |==|               |=|
- *   the rest                  |.....|           |..........|       |.......  holes: zeros, no memory
+ *   the rest                  |.....|           |..........|       |.......  holes: no memory
  *
  * `held` has the pages in use: runs of equal reference count, kind and cgroup. Its gaps are free.
  * `dirty` has those free pages whose bytes have not been given back yet: punching a hole for each
@@ -28,8 +28,8 @@
  * Locking: `lock` guards everything but the mapped chunks, which never change once they are there;
  * nr_chunks is published after them. Pages that are not free are their holders' business.
  *
- * Refuses: nothing that a guest can ask for, but memory beyond a limit. References that nobody holds
- * panic.
+ * Refuses: nothing that a guest can ask for, but memory beyond a limit. References that nobody
+ * holds panic.
  *
  * Limits, usage, and looking at it: memory_file_report.c.
  */
@@ -60,9 +60,9 @@
 	       MAX_OF(sizeof(struct dirty_leaf), sizeof(struct dirty_inner)))
 
 /*
- * Nodes that the pages of the chunk of this many bytes can come to need, were each a run of its own.
- * A leaf is filled with 12 runs at least, an inner node with 12 children, so that a node for 10 pages
- * would do, but for the few at the sets' right edges.
+ * Nodes that the pages of the chunk of this many bytes can come to need, were each a run of its
+ * own. A leaf is filled with 12 runs at least, an inner node with 12 children, so that a node for
+ * 10 pages would do, but for the few at the sets' right edges.
  */
 #define NODES_OF(length) ((size_t)((length) / MEMMAP_PAGE_SIZE / 8 + 64))
 
@@ -270,7 +270,9 @@ static bool find_downwards(struct memmap_memory_file *mf, uint64_t length, uint6
 	return false;
 }
 
-/* Where `length` bytes are free: at the hint, then where pages were freed just now, then by search. */
+/*
+ * Where `length` bytes are free: at the hint, then where pages were freed just now, then by search.
+ */
 static bool find_room(struct memmap_memory_file *mf, uint64_t length,
 		      const struct memmap_allocate_opts *opts, struct memmap_file_range *out)
 {
@@ -364,8 +366,8 @@ static void check_range(struct memmap_file_range fr, const char *what)
 }
 
 /*
- * The first run of `fr`, all of whose pages must have between 1 and `max_refs` references. Otherwise
- * panics, without the lock and with nothing changed.
+ * The first run of `fr`, all of whose pages must have between 1 and `max_refs` references.
+ * Otherwise panics, without the lock and with nothing changed.
  */
 static struct held_iterator find_held(struct memmap_memory_file *mf, struct memmap_file_range fr,
 				      uint32_t max_refs, const char *what)

@@ -84,7 +84,9 @@ struct memmap_memory_file {
 	uint64_t dirty_bytes;
 	struct memmap_memory_accounts accounts;
 
-	/* Where the sets' nodes come from: our allocator, then, when it must not fail, the reserve. */
+	/*
+	 * Where the sets' nodes come from: our allocator, then, when it must not fail, the reserve.
+	 */
 	struct memmap_allocator node_allocator;
 	struct memmap_node_reserve reserve;
 	bool must_succeed;

@@ -2,13 +2,14 @@
 /*
  * fork: the pages.
  *
- * Private pages are held by both from then on, and are copy-on-write for both: the parent's guest may
- * not write to them any more when this returns. Guard pages are guard pages in the child. Pages of
- * zeros, and a Mappable's, go where Linux would copy page tables: to VMAs with an owner of anonymous
- * pages. Elsewhere the child asks the Mappables when it touches it. What is wiped on fork is empty.
+ * Private pages are held by both from then on, and are copy-on-write for both: the parent's guest
+ * may not write to them any more when this returns. Guard pages are guard pages in the child. Pages
+ * of zeros, and a Mappable's, go where Linux would copy page tables: to VMAs with an owner of
+ * anonymous pages. Elsewhere the child asks the Mappables when it touches it. What is wiped on fork
+ * is empty.
  *
- * The child's mappings have been added to the Mappables before its pages are put: what was invalidated
- * earlier the parent does not have either, what is later the child is told of.
+ * The child's mappings have been added to the Mappables before its pages are put: what was
+ * invalidated earlier the parent does not have either, what is later the child is told of.
  *
  * The work is in proportion to the number of PMAs and VMAs, not of pages.
  *

@@ -154,7 +154,7 @@ struct memmap_mm {
 	uint64_t moving_to;
 	/* Pages of zeros for those who read before anything was written; empty: none yet. */
 	struct memmap_file_range zeros;
-	void *copy_buffer; /* COPY_BUFFER_SIZE bytes, once pages were copied by way of it; or NULL */
+	void *copy_buffer; /* COPY_BUFFER_SIZE bytes, once pages were copied through it; or NULL */
 };
 
 /* Linux's map_deny_write_exec(): may a mapping with the flags `old` not have these new ones? */
@@ -254,7 +254,9 @@ int mm_replace(struct memmap_mm *mm, struct memmap_addr_range ar, const struct m
  */
 const char *mm_intern_name(struct memmap_mm *mm, const char *text);
 
-/* Likewise `length` bytes; `whole`: it is to be taken for a name of the kernel's, not for a copy. */
+/*
+ * Likewise `length` bytes; `whole`: it is to be taken for a name of the kernel's, not for a copy.
+ */
 const char *mm_intern_text(struct memmap_mm *mm, const char *text, size_t length, bool whole);
 
 /* The name `text` of the parent's for its child: where need be a copy. NULL: no memory. */
@@ -581,8 +583,8 @@ void pma_inc_ref(struct memmap_mm *mm, struct memmap_file *file, struct memmap_f
 void mm_drop_pmas(struct memmap_mm *mm, struct memmap_addr_range ar, enum pma_kinds kinds);
 
 /*
- * Drop all pages that were freed lazily, but for runs that are locked, be it in part. Were there any?
- * Requires the mapping lock, too, for reading at least.
+ * Drop all pages that were freed lazily, but for runs that are locked, be it in part. Were there
+ * any? Requires the mapping lock, too, for reading at least.
  */
 bool mm_reclaim_lazily_freed(struct memmap_mm *mm);
 
@@ -625,7 +627,9 @@ int mm_reserve_for_advice(struct memmap_mm *mm, struct memmap_addr_range range);
 /* Do to the pages of `range` what advice says that the VMAs permit. */
 void mm_advise_pages(struct memmap_mm *mm, struct memmap_addr_range range, int advice);
 
-/* MADV_REMOVE of `part` of the VMA at `it`, which maps a file: 0 or what the file refuses it with. */
+/*
+ * MADV_REMOVE of `part` of the VMA at `it`, which maps a file: 0 or what the file refuses it with.
+ */
 int mm_punch_hole(struct memmap_mm *mm, struct vma_iterator it, struct memmap_addr_range part);
 
 /* MADV_POPULATE_READ, or _WRITE; takes the mapping lock. */
@@ -638,8 +642,8 @@ int mm_fork_pages(struct memmap_mm *parent, struct memmap_mm *child);
 void mm_count_resident(const struct memmap_mm *mm, struct memmap_mm_stats *out);
 
 /*
- * How many mappings have the page at fr.start of `file`, which a PMA maps, and in `*end` up to where
- * in `fr` as many have all pages. Only of the memory file that is known; else it is 1.
+ * How many mappings have the page at fr.start of `file`, which a PMA maps, and in `*end` up to
+ * where in `fr` as many have all pages. Only of the memory file that is known; else it is 1.
  */
 uint64_t mm_nr_sharers(const struct memmap_mm *mm, const struct memmap_file *file, bool private,
 		       struct memmap_file_range fr, uint64_t *end);
@@ -700,8 +704,8 @@ void mm_release_zeros(struct memmap_mm *mm);
 void mm_release_copy_buffer(struct memmap_mm *mm);
 
 /*
- * Translate the page, and what of `optional` there is besides; the active lock is not held. MM_RETRY:
- * there was no memory, but some has been dropped for it.
+ * Translate the page, and what of `optional` there is besides; the active lock is not held.
+ * MM_RETRY: there was no memory, but some has been dropped for it.
  */
 int mm_translate(struct mm_fault *f, struct memmap_addr_range optional, memmap_access at,
 		 struct memmap_translations *ts);

@@ -5,8 +5,8 @@
  * What a policy says is the caller's; here it is a number, and 0 is none. It stays with memory that
  * is moved, cut or copied by a fork, and keeps neighbours of another policy apart.
  *
- * A hole refuses the whole call, but for the default policy, which passes over holes. A split beyond
- * max_map_count ends it half done, as with Linux. Refused are pages on wrong nodes by nobody: this
+ * A hole refuses the whole call, but for the default policy, which passes over holes. A split
+ * beyond max_map_count ends it half done, as with Linux. Pages on wrong nodes are not refused: this
  * model has no nodes.
  */
 #include "internal.h"

@@ -7,8 +7,8 @@
  * succeeded, the old mappings stand. (When Linux itself refuses at that late point, the old VMAs
  * stay split at the edges of the range; so they do here.)
  *
- * Refused: huge-page memory (MAP_HUGETLB), as by a kernel whose pool of huge pages is empty; what was
- * in the way is gone then.
+ * Refused: huge-page memory (MAP_HUGETLB), as by a kernel whose pool of huge pages is empty; what
+ * was in the way is gone then.
  */
 #include "abi.h"
 #include "internal.h"

@@ -539,8 +539,8 @@ static int64_t move_parts(struct memmap_mm *mm, const struct remap *r)
 }
 
 /*
- * The same for several, which may come to lie side by side: who has anonymous pages is asked before,
- * since where a part has been moved to, those are still to be seen that were there.
+ * The same for several, which may come to lie side by side: who has anonymous pages is asked
+ * before, since where a part has been moved to, those are still to be seen that were there.
  */
 static int64_t move_all(struct memmap_mm *mm, const struct remap *r)
 {

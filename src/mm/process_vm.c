@@ -3,9 +3,9 @@
  * process_vm_readv, process_vm_writev: bytes from one address space to another.
  *
  * No lock of the one is held while the other's are taken, and no bytes are parked in between: the
- * pages that are read are held by references (as Linux pins them), and are then copied to where they
- * go, under the locks of the space that is written to. So what is written is written to what is
- * mapped there at that moment; what is read may be a page that was there a moment ago.
+ * pages that are read are held by references (as Linux pins them), and are then copied to where
+ * they go, under the locks of the space that is written to. So what is written is written to what
+ * is mapped there at that moment; what is read may be a page that was there a moment ago.
  *
  *   a step:   source ──hold()──▶ a few runs of pages ──put()──▶ destination
  *

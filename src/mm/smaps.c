@@ -2,9 +2,9 @@
 /*
  * The texts of /proc/PID/smaps and smaps_rollup.
  *
- * All VMAs and what is resident in them are noted first, of one moment, under the locks; then they are
- * printed without the lock over what is mapped now, since files are asked for their names. What the
- * notes refer to is held meanwhile.
+ * All VMAs and what is resident in them are noted first, of one moment, under the locks; then they
+ * are printed without the lock over what is mapped now, since files are asked for their names. What
+ * the notes refer to is held meanwhile.
  */
 #include <memmap/mm_report.h>
 

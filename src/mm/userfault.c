@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What userfaultfd registration does to VMAs: flags, and an owner, that keep them apart from others.
+ * What userfaultfd registration does to VMAs: flags, and an owner, that keep them apart from
+ * others.
  *
  * Whether a registration is permitted is not asked here, and faults are told to nobody: whoever
  * knows of a registration that was made mirrors it. It goes where memory is cut, and is lost where

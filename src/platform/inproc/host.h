@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inproc platform's system calls: nowhere else does it make any. Each returns 0 or a negative errno
- * unless it says otherwise.
+ * The inproc platform's system calls: nowhere else does it make any. Each returns 0 or a negative
+ * errno unless it says otherwise.
  */
 #ifndef MEMMAP_SRC_PLATFORM_INPROC_HOST_H
 #define MEMMAP_SRC_PLATFORM_INPROC_HOST_H
@@ -34,14 +34,17 @@ int memmap_inproc_host_userfaultfd(void);
 int memmap_inproc_host_watch(int fd, struct memmap_addr_range ar);
 int memmap_inproc_host_wake(int fd, struct memmap_addr_range ar);
 /*
- * What is mapped in `ar` is replaced, at once, by as much from `from` on, which is watched and stays so.
- * Returns when somebody else has read from the userfaultfd. On failure nothing may be mapped in `ar`.
+ * What is mapped in `ar` is replaced, at once, by as much from `from` on, which is watched and
+ * stays so. Returns when somebody else has read from the userfaultfd. On failure nothing may be
+ * mapped in `ar`.
  */
 int memmap_inproc_host_copy_watched(uint64_t from, struct memmap_addr_range ar);
 int memmap_inproc_host_event(void); /* an eventfd */
 int memmap_inproc_host_signal_event(int fd);
 int memmap_inproc_host_clear_event(int fd);
-/* Until `fd` can be read, or the event `stop` was signalled, or `ms` (-1: no end): which of these. */
+/*
+ * Until `fd` can be read, or the event `stop` was signalled, or `ms` (-1: no end): which of these.
+ */
 #define MEMMAP_INPROC_READABLE 1
 #define MEMMAP_INPROC_STOPPED  2
 int memmap_inproc_host_wait(int fd, int stop, int ms);

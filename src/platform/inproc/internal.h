@@ -85,8 +85,8 @@ struct memmap_inproc {
 /* mapping.c */
 extern const struct memmap_address_space_ops inproc_ops;
 /*
- * Nothing is mapped in `ar`, which is page-aligned, not empty and within the region, or in more. Under
- * the lock.
+ * Nothing is mapped in `ar`, which is page-aligned, not empty and within the region, or in more.
+ * Under the lock.
  */
 void inproc_drop(struct memmap_inproc *inproc, struct memmap_addr_range ar);
 /* Make `ar` untouchable, or watched: 0, or -errno and nothing has changed. Under the lock. */
@@ -99,7 +99,9 @@ void inproc_signals_end(struct memmap_inproc *inproc);
 
 /* userfault.c */
 int inproc_userfault_begin(struct memmap_inproc *inproc);
-/* Have `ar` watched instead of what is mapped there; -errno: nothing may be mapped. Under the lock. */
+/*
+ * Have `ar` watched instead of what is mapped there; -errno: nothing may be mapped. Under the lock.
+ */
 int inproc_userfault_clear(struct memmap_inproc *inproc, struct memmap_addr_range ar);
 void inproc_userfault_end(struct memmap_inproc *inproc);
 

@@ -3,26 +3,26 @@
  * What the region maps.
  *
  * The set `mapped` says what the kernel maps, run by run; it merges runs exactly where the kernel
- * merges its VMAs: side by side, in the same file, of the same permissions. Between them the region is
- * reserved. So the kernel's VMAs are counted without asking it: a run each, and each stretch between
- * runs.
+ * merges its VMAs: side by side, in the same file, of the same permissions. Between them the region
+ * is reserved. So the kernel's VMAs are counted without asking it: a run each, and each stretch
+ * between runs.
  *
  *   |reserved|== run a ==|== run b ==|  reserved  |== run c ==|reserved|      six
  *
- * Mapping makes room first: while there would be more VMAs than the budget permits, runs are dropped
- * from where the hand stands on, several with one call, since between runs that are dropped the
- * reservation grows together. The hand goes round, so what was mapped last is dropped last.
+ * Mapping makes room first: while there would be more VMAs than the budget permits, runs are
+ * dropped from where the hand stands on, several with one call, since between runs that are dropped
+ * the reservation grows together. The hand goes round, so what was mapped last is dropped last.
  *
- * What is mapped is populated at once, for the address space has said that these pages be present: one
- * system call then does for a run what the kernel's own faults would do page by page.
+ * What is mapped is populated at once, for the address space has said that these pages be present:
+ * one system call then does for a run what the kernel's own faults would do page by page.
  *
- * Unmapping must not fail. What can: to cut a run in two costs a VMA, which the kernel may not have,
- * and memory. Then the whole run goes, whose edges are edges already, and if the kernel will have
- * none of that either, the whole region. Only if it refuses even that we panic, for the pages are
- * about to be somebody else's.
+ * Unmapping must not fail. What can: to cut a run in two costs a VMA, which the kernel may not
+ * have, and memory. Then the whole run goes, whose edges are edges already, and if the kernel will
+ * have none of that either, the whole region. Only if it refuses even that we panic, for the pages
+ * are about to be somebody else's.
  *
- * Invariants: runs lie within the region; nr_host_vmas is what counting gives; the kernel's VMAs are
- * never more than that.
+ * Invariants: runs lie within the region; nr_host_vmas is what counting gives; the kernel's VMAs
+ * are never more than that.
  *
  * Locking: `lock` over all of it, also during the kernel's work, so that what the set says is so.
  */
@@ -119,7 +119,9 @@ int inproc_clear(struct memmap_inproc *inproc, struct memmap_addr_range ar)
 	if (watched && inproc_userfault_clear(inproc, ar) == 0)
 		return 0;
 	int err = memmap_inproc_host_clear(ar);
-	/* Unwatched, the kernel's touches are -EFAULT until it is mapped; the guest's come to us. */
+	/*
+	 * Unwatched, the kernel's touches are -EFAULT until it is mapped; the guest's come to us.
+	 */
 	if (!err && watched)
 		(void)memmap_inproc_host_watch(inproc->userfault.fd, ar);
 	return err;
@@ -136,8 +138,8 @@ static int note_clear(struct memmap_inproc *inproc, struct memmap_addr_range ar)
 }
 
 /*
- * Drop some runs, at most as many as the budget's share, from the hand on. False: there are none, or the
- * kernel does not let them go.
+ * Drop some runs, at most as many as the budget's share, from the hand on. False: there are none,
+ * or the kernel does not let them go.
  */
 static bool drop_some(struct memmap_inproc *inproc)
 {

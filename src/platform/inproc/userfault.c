@@ -2,27 +2,28 @@
 /*
  * Faults that wait: a userfaultfd over what is reserved, and the thread that serves it.
  *
- * Reserved stretches are then not untouchable but *watched*: anonymous, accessible, and registered as
- * missing, so that whoever touches one, the kernel included, waits until the thread has had the page
- * mapped over it and wakes it.
+ * Reserved stretches are then not untouchable but *watched*: anonymous, accessible, and registered
+ * as missing, so that whoever touches one, the kernel included, waits until the thread has had the
+ * page mapped over it and wakes it.
  *
- * What is cleared must be watched again at once. Cleared first and then watched, it would for a moment be
- * neither, and a read(2) into it fail that has every right to succeed. So a watched stretch is kept
- * beside the region, the stencil, and mremap(2) puts as much of it as is needed over what is to go,
- * leaving it where it is. Of that the kernel tells by an event, and it waits until that has been read. So
- * there is another thread, which holds no lock while it reads: touches that it comes upon are woken
- * afterwards, to wait again for the one that serves.
+ * What is cleared must be watched again at once. Cleared first and then watched, it would for a
+ * moment be neither, and a read(2) into it fail that has every right to succeed. So a watched
+ * stretch is kept beside the region, the stencil, and mremap(2) puts as much of it as is needed
+ * over what is to go, leaving it where it is. Of that the kernel tells by an event, and it waits
+ * until that has been read. So there is another thread, which holds no lock while it reads: touches
+ * that it comes upon are woken afterwards, to wait again for the one that serves.
  *
  *   |   stencil   |    |== a ==|  region  |== b ==|
  *          └──────────────────────────────────▲        b goes
  *
- * A touch that must fail: the page is made untouchable, and the toucher woken, to find that out (SIGSEGV
- * for the guest, which then comes by way of signal.c; -EFAULT for the kernel). The page cannot stay so,
- * or the kernel could not touch it when something has been mapped there; so it is watched again a
- * moment later. A toucher that was too slow to notice waits again, and is refused again.
+ * A touch that must fail: the page is made untouchable, and the toucher woken, to find that out
+ * (SIGSEGV for the guest, which then comes by way of signal.c; -EFAULT for the kernel). The page
+ * cannot stay so, or the kernel could not touch it when something has been mapped there; so it is
+ * watched again a moment later. A toucher that was too slow to notice waits again, and is refused
+ * again.
  *
- * Locking: the list of refused pages is under the platform's lock. Whoever clears holds it, too, so the
- * thread that reads meanwhile must not take it.
+ * Locking: the list of refused pages is under the platform's lock. Whoever clears holds it, too, so
+ * the thread that reads meanwhile must not take it.
  *
  * Refused: faults of the thread itself. Handling a fault must not touch the region.
  */
@@ -113,7 +114,9 @@ static void *serve_all(void *arg)
 
 /* ---- Clearing ---- */
 
-/* Touches that are come upon while the stencil is copied; more are woken at once, and come again. */
+/*
+ * Touches that are come upon while the stencil is copied; more are woken at once, and come again.
+ */
 #define MAX_PUT_OFF 64
 
 /* Read all that comes, until the copy is made. */
@@ -163,8 +166,9 @@ int inproc_userfault_clear(struct memmap_inproc *inproc, struct memmap_addr_rang
 /* ---- Life ---- */
 
 /*
- * A page on either side keeps the stencil a VMA of its own. As part of another that has been touched, its
- * copies would tell of where they come from, and not grow together with what lies beside them.
+ * A page on either side keeps the stencil a VMA of its own. As part of another that has been
+ * touched, its copies would tell of where they come from, and not grow together with what lies
+ * beside them.
  */
 static struct memmap_addr_range stencil_of(const struct memmap_inproc *inproc, uint64_t beside)
 {

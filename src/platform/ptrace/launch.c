@@ -13,11 +13,11 @@
  *
  * Seizing, unlike PTRACE_TRACEME, leaves SIGSTOP and job control to the program.
  *
- * Invariants: the child has no memory of its own. As in vfork(2), copying the parent's would cost more
- * than all else that the child does; unlike there, the parent goes on, since it has to seize. So
- * the child makes its system calls by itself, for the C library would set the parent's errno; it
- * allocates nothing; and all that it writes to is its stack and its struct memmap_launch, which stays
- * until it has executed the program or died.
+ * Invariants: the child has no memory of its own. As in vfork(2), copying the parent's would cost
+ * more than all else that the child does; unlike there, the parent goes on, since it has to seize.
+ * So the child makes its system calls by itself, for the C library would set the parent's errno; it
+ * allocates nothing; and all that it writes to is its stack and its struct memmap_launch, which
+ * stays until it has executed the program or died.
  */
 #include "launch.h"
 

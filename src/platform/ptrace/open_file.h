@@ -57,7 +57,9 @@ void memmap_open_file_name(pid_t pid, int fd, int local_fd, char *buf, size_t si
  */
 int memmap_open_file_same(pid_t pid, int fd, int local_fd);
 
-/** The process or thread that the pidfd `fd` of `pid` names; -1: it is no pidfd, or that has ended. */
+/**
+ * The process or thread that the pidfd `fd` of `pid` names; -1: it is no pidfd, or that has ended.
+ */
 pid_t memmap_open_file_pidfd(pid_t pid, int fd);
 
 /** The size that a SysV shared memory segment was made with; a negative errno when there is none.

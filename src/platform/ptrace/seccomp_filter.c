@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The seccomp filter: see traced_calls.h for the calls that stop, and seccomp_generate.c for how the
- * filter is made from them.
+ * The seccomp filter: see traced_calls.h for the calls that stop, and seccomp_generate.c for how
+ * the filter is made from them.
  *
  * A filter of the traced program's own that refuses a call takes precedence over this one: the call
  * is not made, and rightly nothing stops.

@@ -9,7 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What to give to seccomp(2), with SECCOMP_FILTER_FLAG_SPEC_ALLOW: nothing here is to be kept secret. */
+/*
+ * What to give to seccomp(2), with SECCOMP_FILTER_FLAG_SPEC_ALLOW: nothing here is to be kept
+ * secret.
+ */
 const struct sock_fprog *memmap_seccomp_filter(void);
 
 /*

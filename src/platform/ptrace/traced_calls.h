@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which calls stop a traced program. Two read this: the filter's generator (seccomp_generate.c), and
- * memmap_seccomp_filter_stops() for processes that no filter can be put on.
+ * Which calls stop a traced program. Two read this: the filter's generator (seccomp_generate.c),
+ * and memmap_seccomp_filter_stops() for processes that no filter can be put on.
  *
  * Those that change VMAs, those whose result depends on them, and those that change what decides
  * either (limits, personality). Attempts to trace stop too, since they fail. Where only some

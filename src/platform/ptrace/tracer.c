@@ -16,11 +16,11 @@
  *   a group stop         the task is left stopped with PTRACE_LISTEN, as job control wants it
  *
  * A task that is stopped can be killed at any moment: every request then fails with ESRCH, which is
- * no error here, since waitpid() will tell of the end. Or it stops once more, on its way out, before
- * anything was asked about the first stop: the answers are about the second then.
+ * no error here, since waitpid() will tell of the end. Or it stops once more, on its way out,
+ * before anything was asked about the first stop: the answers are about the second then.
  *
- * A task that is killed while it makes a child tells nothing of the child, which would wait for ever:
- * it becomes an ORPHAN after a while.
+ * A task that is killed while it makes a child tells nothing of the child, which would wait for
+ * ever: it becomes an ORPHAN after a while.
  */
 #include "tracer_internal.h"
 
@@ -324,7 +324,9 @@ static uint64_t clone_flags(pid_t tid)
 	}
 }
 
-/* What the task's stop of this sort carries. False: it has been killed, and stands there no more. */
+/*
+ * What the task's stop of this sort carries. False: it has been killed, and stands there no more.
+ */
 static bool event_message(const struct memmap_task *task, int sort, unsigned long *message)
 {
 	siginfo_t info;
@@ -496,8 +498,8 @@ static struct memmap_task *find_overdue(struct memmap_tracer *tracer)
 }
 
 /*
- * Nobody will tell of this task, if it is a process; a thread ends together with what made it. Returns
- * whether there is an event.
+ * Nobody will tell of this task, if it is a process; a thread ends together with what made it.
+ * Returns whether there is an event.
  */
 static bool overdue(struct memmap_tracer *tracer, struct memmap_task *task,
 		    struct memmap_trace_event *event)
@@ -647,7 +649,9 @@ int memmap_tracer_next(struct memmap_tracer *tracer, struct memmap_trace_event *
  * ---- Life ----
  */
 
-/* Wait for tasks that have been killed. Their end itself is a stop that they must be let go from. */
+/*
+ * Wait for tasks that have been killed. Their end itself is a stop that they must be let go from.
+ */
 static void reap_all(void)
 {
 	for (;;) {
@@ -687,7 +691,9 @@ int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
 
 int memmap_tracer_await_exec(struct memmap_tracer *tracer, enum memmap_tracer_stage *stage)
 {
-	/* Up to the exec, the only stops of interest are the exec itself and the end of the child. */
+	/*
+	 * Up to the exec, the only stops of interest are the exec itself and the end of the child.
+	 */
 	*stage = MEMMAP_TRACER_FORK;
 	int err = 0;
 	bool waiting = true;

@@ -4,9 +4,10 @@
  * memory calls, and tells what happens.
  *
  * A *task* is one thread that is traced. The engine starts one program, or attaches to all threads
- * of one process, and follows everything that descends from it. Its user pulls events, one at a time, and lets the task of each event go on
- * with memmap_tracer_resume(), at once or later: a task that is not resumed stays stopped, which is
- * how the memory calls of one address space are kept from overlapping.
+ * of one process, and follows everything that descends from it. Its user pulls events, one at a
+ * time, and lets the task of each event go on with memmap_tracer_resume(), at once or later: a task
+ * that is not resumed stays stopped, which is how the memory calls of one address space are kept
+ * from overlapping.
  *
  *   struct memmap_trace_event ev;
  *   while ((err = memmap_tracer_next(tracer, &ev)) == 0 && ev.kind != MEMMAP_TRACE_DONE) {
@@ -46,7 +47,7 @@ struct memmap_task {
 	struct memmap_task *next_in_bucket;
 	bool attached; /* its parent's event has been seen */
 	bool stopped;
-	bool is_thread; /* of a process whose first thread is another: its end is told once, as EXITED */
+	bool is_thread;       /* another is its process's first: its end is told once, as EXITED */
 	bool no_exit;         /* it does not stop on its way out */
 	bool in_call;         /* between a call's two stops */
 	bool halting;         /* asked to halt: its next stop is told, whatever it is for */
@@ -191,8 +192,8 @@ void memmap_tracer_kill_all(struct memmap_tracer *tracer);
 /**
  * From now on, until the first process ends: signals that a process sends to this one (SIGTERM,
  * SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2) go on to the first process; those that the terminal
- * sends (^C, ^\, hanging up) have reached it already and are ignored here. When it has ended, SIGINT,
- * SIGTERM and SIGHUP ask to end: LEAVING is told, and then all that is left is killed.
+ * sends (^C, ^\, hanging up) have reached it already and are ignored here. When it has ended,
+ * SIGINT, SIGTERM and SIGHUP ask to end: LEAVING is told, and then all that is left is killed.
  */
 void memmap_tracer_forward_signals(struct memmap_tracer *tracer);
 

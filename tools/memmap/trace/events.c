@@ -121,7 +121,8 @@ static bool check_own(struct trace *trace, struct thread *thread)
 }
 
 /*
- * Is a call in flight still? One whose exit is not seen is over when the maps show that it was made.
+ * Is a call in flight still? One whose exit is not seen is over when the maps show that it was
+ * made.
  */
 static bool still_in_flight(struct trace *trace, struct space *space)
 {
@@ -411,8 +412,8 @@ static int fork_space(struct trace *trace, struct process *parent, struct proces
 		return err;
 	}
 	/*
-	 * Beside other threads, what is told in the end need not be what happened first: the child may
-	 * have been copied before a call that has been told of already.
+	 * Beside other threads, what is told in the end need not be what happened first: the child
+	 * may have been copied before a call that has been told of already.
 	 */
 	const bool beside = parent->nr_threads > 1 || from->nr_references > 1;
 	space->born_beside = beside || from->born_beside;
@@ -491,8 +492,8 @@ static void thread_exiting(struct trace *trace, struct thread *thread,
 	if (!space)
 		return;
 	/*
-	 * What has been compared by parts only, once more as a whole. Other threads may be there still;
-	 * as long as no call is being made, none can be without us.
+	 * What has been compared by parts only, once more as a whole. Other threads may be there
+	 * still; as long as no call is being made, none can be without us.
 	 */
 	const bool is_first = thread->task->tid == process->pid;
 	if ((process->nr_threads == 1 || is_first) && !still_in_flight(trace, space)) {
@@ -507,8 +508,8 @@ static void thread_exiting(struct trace *trace, struct thread *thread,
 	    trace->counts.calls - trace->calls_at_reverse_check >= CALLS_BEFORE_END_CHECK)
 		check_reverse_maps(trace, thread);
 	/*
-	 * What is left in it is looked at while it is there: other threads tell of their end when it is
-	 * gone. As long as whoever shares it makes a call, nobody can look.
+	 * What is left in it is looked at while it is there: other threads tell of their end when
+	 * it is gone. As long as whoever shares it makes a call, nobody can look.
 	 */
 	if (!space->in_flight)
 		record_leaving(trace, thread);

@@ -283,8 +283,8 @@ static void deny_write_exec(struct trace *trace, const struct thread *thread)
 }
 
 /*
- * prlimit() names whom it is about as the caller's PID namespace numbers it, and any thread will do:
- * it is rare enough to ask for the limits of all.
+ * prlimit() names whom it is about as the caller's PID namespace numbers it, and any thread will
+ * do: it is rare enough to ask for the limits of all.
  */
 static void limits_exit(struct trace *trace, struct thread *thread)
 {

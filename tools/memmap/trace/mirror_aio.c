@@ -49,7 +49,7 @@ void io_setup_exit(struct trace *trace, struct thread *thread)
 	uint64_t size, context;
 	thread->predicted = result;
 	if (result != 0 && result != -ENOMEM)
-		return; /* too many in the system, or nowhere to write the number: it is gone again */
+		return; /* too many in the system, or nowhere to write the number: it is gone */
 	/* Two more, for luck. */
 	size = HEADER_SIZE +
 	       EVENT_SIZE * ((uint64_t)events_for((uint32_t)thread->call.args[0]) + 2);

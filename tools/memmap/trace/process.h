@@ -127,7 +127,9 @@ bool space_has_anonymous(void *context, struct memmap_addr_range ar);
  */
 uint64_t process_call_ns(const struct process *process, enum call_id id);
 
-/** The process has an address space of its own, from a fork or an exec: what ended with the other. */
+/**
+ * The process has an address space of its own, from a fork or an exec: what ended with the other.
+ */
 void process_renew(struct process *process);
 
 /** Read the capabilities, which decide what may be locked and how low may be mapped. */

@@ -58,7 +58,9 @@ static int explain_start(const char *command, enum memmap_tracer_stage stage, in
 	return EXIT_MEMMAP_FAILED;
 }
 
-/* A kernel thread, and a process that has ended and is remembered for its parent, have no program. */
+/*
+ * A kernel thread, and a process that has ended and is remembered for its parent, have no program.
+ */
 static bool has_no_memory(pid_t pid)
 {
 	char path[64], program[1];

@@ -187,7 +187,9 @@ void mbind_exit(struct thread *thread);
 
 /* ---- mirror_userfault.c ---- */
 
-/** A call of the space is about to be made: which of its userfaultfds have been closed meanwhile? */
+/**
+ * A call of the space is about to be made: which of its userfaultfds have been closed meanwhile?
+ */
 void userfaults_follow(const struct trace *trace, struct space *space);
 
 /** What the ioctl at hand is about, empty when that cannot be read. */
