@@ -23,7 +23,8 @@
 
 #define PAGE     MEMMAP_PAGE_SIZE
 #define NR_PAGES 4096  /* that may be in use */
-#define SPAN     40000 /* pages of the file that are looked at */
+#define SPAN     49152 /* three chunks, the most that the file grows to: see HINTS */
+#define HINTS    40000 /* where ranges are asked for, none of which then ends in a fourth chunk */
 #define NR_CGS   3
 #define STEPS    4000
 
@@ -99,7 +100,7 @@ static void allocate(void)
 		.mem_cg_id = (uint32_t)below(NR_CGS),
 		.direction = below(4) ? MEMMAP_BOTTOM_UP : MEMMAP_TOP_DOWN,
 		.huge = below(4) == 0,
-		.hint = below(3) ? 0 : below(SPAN) * PAGE,
+		.hint = below(3) ? 0 : below(HINTS) * PAGE,
 	};
 	const uint64_t length = 1 + below(below(10) ? 8 : 1200);
 	if (model_usage(-1, -1) / PAGE + length > NR_PAGES)

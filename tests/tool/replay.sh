@@ -42,6 +42,13 @@ checked() {
 }
 status 0 "$MEMMAP" replay --check log
 grep -q '^  differences   none$' out || fail "the snapshots: $(cat out)"
+# The first segment of all has the number 0, which is then its inode's.
+if unshare --ipc true 2> err; then
+	checked unshare --ipc "$EXERCISE" segments
+	grep -q ' 00:01 0  *//*SYSV' log || fail "no segment with the number 0: $(grep SYSV log)"
+else
+	echo "not tested: a new IPC namespace: $(cat err)"
+fi
 for what in threads forked spawned files moved grows_down deep_stack segments renamed thread_exec; do
 	checked "$EXERCISE" $what
 done

@@ -83,13 +83,12 @@ bool memmap_maps_text_next(const char **text, const char *end, struct memmap_map
 bool memmap_maps_line_continues(const struct memmap_maps_line *first,
 				const struct memmap_maps_line *second)
 {
-	const bool is_file = first->inode != 0;
 	return first->range.end == second->range.start && first->inode == second->inode &&
 	       first->major == second->major && first->minor == second->minor &&
 	       memcmp(first->perms, second->perms, sizeof(first->perms)) == 0 &&
 	       first->name_length == second->name_length &&
 	       memcmp(first->name, second->name, first->name_length) == 0 &&
-	       (!is_file ||
+	       (!memmap_maps_line_is_file(first) ||
 		first->offset + memmap_addr_range_length(first->range) == second->offset);
 }
 

@@ -34,6 +34,12 @@ struct memmap_maps_line {
  */
 bool memmap_maps_text_next(const char **text, const char *end, struct memmap_maps_line *out);
 
+/* Does the line show a file? The first segment of SysV shared memory has the inode 0, but a device. */
+static inline bool memmap_maps_line_is_file(const struct memmap_maps_line *line)
+{
+	return (line->inode | line->major | line->minor) != 0;
+}
+
 /* Do two lines show the same, but for where they begin and end? Their offsets must continue. */
 bool memmap_maps_line_continues(const struct memmap_maps_line *first,
 				const struct memmap_maps_line *second);

@@ -206,7 +206,7 @@ static bool is_growth(const struct log_writer *log, const struct image *image,
 		return false;
 	shorter.range.start = image_iterator_ok(old) ? image_iterator_start(old) : 0;
 	/* The offsets of anonymous memory are not shown. */
-	return line->range.start < shorter.range.start && line->inode == 0 &&
+	return line->range.start < shorter.range.start && !memmap_maps_line_is_file(line) &&
 	       image_has_line(&log->names, old, &shorter);
 }
 

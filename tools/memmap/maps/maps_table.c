@@ -72,7 +72,7 @@ static void print_vmas(const struct capture *capture, const struct maps_group *t
 			    has_counts ? vma->counts : NULL);
 		fprintf(out, "  %s%s%s", colour_of(&c, vma->perms), vma->perms,
 			*colour_of(&c, vma->perms) ? c.off : "");
-		if (vma->inode)
+		if ((vma->inode | vma->major | vma->minor) != 0)
 			fprintf(out, "  %8" PRIx64 "  ", vma->offset);
 		else
 			fprintf(out, "  %8s  ", "");

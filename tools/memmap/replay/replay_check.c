@@ -72,7 +72,7 @@ int replay_check_insert(struct replay *replay, struct space *space,
 		layout.vsyscall = true;
 		return memmap_mm_set_layout(space->mm, &layout);
 	}
-	if (line->inode) {
+	if (memmap_maps_line_is_file(line)) {
 		const int err = files_show(replay->files, makedev(line->major, line->minor),
 					   line->inode, line->name, line->name_length, &opened);
 		if (err)

@@ -42,7 +42,7 @@ static line without_heap(const line *l)
 {
 	static const char heap[] = "[heap]";
 	line copy = *l;
-	if (l->inode == 0 && l->name_length == sizeof(heap) - 1 &&
+	if (!memmap_maps_line_is_file(l) && l->name_length == sizeof(heap) - 1 &&
 	    memcmp(l->name, heap, sizeof(heap) - 1) == 0)
 		copy.name_length = 0;
 	return copy;

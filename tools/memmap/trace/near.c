@@ -86,7 +86,7 @@ static bool same_file(const struct memmap_mm_layout *layout, const struct memmap
 static bool learn(struct space *space, const struct memmap_vma *vma,
 		  const struct memmap_kernel_vma *found)
 {
-	if (!vma->identity || found->inode == 0 || vma->anon_name ||
+	if (!vma->identity || (found->inode | found->major | found->minor) == 0 || vma->anon_name ||
 	    memchr(found->name, '\n', found->name_length))
 		return false;
 	const bool learned =

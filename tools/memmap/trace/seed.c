@@ -67,7 +67,7 @@ static struct memmap_addr_range placed_by_search(const struct memmap_process_aux
 	for (size_t i = 0; i < nr && lines[i].range.end <= TASK_SIZE; i++) {
 		const bool is_vdso = lines[i].name_length > 2 && lines[i].name[0] == '[' &&
 				     lines[i].name[1] == 'v';
-		const bool continues = last_was && lines[i].inode == 0 &&
+		const bool continues = last_was && !memmap_maps_line_is_file(&lines[i]) &&
 				       lines[i].name_length == 0 && lines[i].range.start == all.end;
 		last_was = is_vdso || same_inode(loader, &lines[i]) || continues;
 		if (!last_was)

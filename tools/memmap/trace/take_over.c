@@ -107,7 +107,7 @@ static bool find_before(struct space *space, const struct memmap_maps_line *line
 	     at = out->range.end) {
 		if (out->range.start >= line->range.end)
 			return false;
-		if (line->inode == 0 ? !out->identity : same_file(out, line))
+		if (memmap_maps_line_is_file(line) ? same_file(out, line) : !out->identity)
 			return true;
 	}
 	return false;
@@ -165,7 +165,7 @@ static int add_line(struct batch *batch, const struct memmap_maps_line *line,
 	if (alike && !is_shared)
 		vma.anon_vma = made_up_owner();
 	int err = 0;
-	if (line->inode != 0 || (line->name_length > 0 && line->name[0] == '/')) {
+	if (memmap_maps_line_is_file(line)) {
 		err = set_file(batch, line, known ? &before : NULL, alike && is_shared, &vma);
 	} else if (line->name_length > 0 && !name_is(line, "[heap]") && !name_is(line, "[stack]")) {
 		vma.name = special_name(batch->trace, line);
