@@ -76,8 +76,8 @@ static bool learn_files(struct space *space, const struct comparison *c)
 		const struct memmap_maps_line *line = &c->kernel.items[i];
 		struct memmap_vma vma;
 		if (!memmap_maps_line_is_file(line) ||
-		    !memmap_mm_find_vma(space->mm, line->range.start, &vma) ||
-		    !vma.identity || vma.range.start > line->range.start ||
+		    !memmap_mm_find_vma(space->mm, line->range.start, &vma) || !vma.identity ||
+		    vma.range.start > line->range.start ||
 		    vma.offset + (line->range.start - vma.range.start) != line->offset)
 			continue;
 		learned |=
