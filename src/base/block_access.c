@@ -13,6 +13,45 @@
 #include "base/safe_access.h"
 #include <memmap/error.h>
 
+/*
+ * Blocks are the memory of programs, which may use it while we do. What they race for is their own
+ * affair: ThreadSanitizer must not report it as ours. (safe_access.h's accesses it does not see.)
+ */
+#if defined(__SANITIZE_THREAD__)
+#	define RACES_ARE_REPORTED 1
+#elif defined(__has_feature)
+#	if __has_feature(thread_sanitizer)
+#		define RACES_ARE_REPORTED 1
+#	endif
+#endif
+
+#ifdef RACES_ARE_REPORTED
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+void AnnotateIgnoreWritesBegin(const char *file, int line);
+void AnnotateIgnoreWritesEnd(const char *file, int line);
+
+static void let_race(void)
+{
+	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+	AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+}
+
+static void end_race(void)
+{
+	AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+}
+#else
+static void let_race(void)
+{
+}
+
+static void end_race(void)
+{
+}
+#endif
+
 /* The result of an access that did `done` of `n` bytes. */
 static int result(uint64_t n, uint64_t done, uint64_t *out)
 {
@@ -27,7 +66,9 @@ int memmap_copy(struct memmap_block dst, struct memmap_block src, uint64_t *done
 	if (n == 0)
 		return result(0, 0, done);
 	if (!dst.need_safe_copy && !src.need_safe_copy) {
+		let_race();
 		memmove(dst.addr, src.addr, n);
+		end_race();
 		return result(n, n, done);
 	}
 	memmap_fault_handler_ensure();
@@ -39,7 +80,9 @@ int memmap_zero(struct memmap_block dst, uint64_t *done)
 	if (dst.len == 0)
 		return result(0, 0, done);
 	if (!dst.need_safe_copy) {
+		let_race();
 		memset(dst.addr, 0, dst.len);
+		end_race();
 		return result(dst.len, dst.len, done);
 	}
 	memmap_fault_handler_ensure();

@@ -21,7 +21,7 @@ struct paged_file {
 	struct memmap_file *file;
 	struct memmap_file_range fr; /* PAGED_MAX pages of `mf` */
 	uint64_t size;
-	bool cached[PAGED_MAX];
+	_Atomic bool cached[PAGED_MAX]; /* threads ask at the same time */
 	const char *name;
 	uint64_t device, ino;
 	int references;
