@@ -6,21 +6,7 @@
 #ifndef MEMMAP_TESTS_SANITIZERS_H
 #define MEMMAP_TESTS_SANITIZERS_H
 
-#ifdef __has_feature
-#	define HAS_ASAN __has_feature(address_sanitizer)
-#	define HAS_TSAN __has_feature(thread_sanitizer)
-#else
-#	ifdef __SANITIZE_ADDRESS__
-#		define HAS_ASAN 1
-#	else
-#		define HAS_ASAN 0
-#	endif
-#	ifdef __SANITIZE_THREAD__
-#		define HAS_TSAN 1
-#	else
-#		define HAS_TSAN 0
-#	endif
-#endif
+#include "base/sanitizers.h"
 
 #if defined(__has_include) && __has_include(<valgrind/valgrind.h>)
 #	include <valgrind/valgrind.h>

@@ -11,46 +11,35 @@
 
 #include "base/fault_handler.h"
 #include "base/safe_access.h"
+#include "base/sanitizers.h"
 #include <memmap/error.h>
 
 /*
  * Blocks are the memory of programs, which may use it while we do. What they race for is their own
  * affair: ThreadSanitizer must not report it as ours. (safe_access.h's accesses it does not see.)
  */
-#if defined(__SANITIZE_THREAD__)
-#	define RACES_ARE_REPORTED 1
-#elif defined(__has_feature)
-#	if __has_feature(thread_sanitizer)
-#		define RACES_ARE_REPORTED 1
-#	endif
-#endif
-
-#ifdef RACES_ARE_REPORTED
+#if HAS_TSAN
 void AnnotateIgnoreReadsBegin(const char *file, int line);
 void AnnotateIgnoreReadsEnd(const char *file, int line);
 void AnnotateIgnoreWritesBegin(const char *file, int line);
 void AnnotateIgnoreWritesEnd(const char *file, int line);
+#endif
 
 static void let_race(void)
 {
+#if HAS_TSAN
 	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
 	AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+#endif
 }
 
 static void end_race(void)
 {
+#if HAS_TSAN
 	AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
 	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
-}
-#else
-static void let_race(void)
-{
-}
-
-static void end_race(void)
-{
-}
 #endif
+}
 
 /* The result of an access that did `done` of `n` bytes. */
 static int result(uint64_t n, uint64_t done, uint64_t *out)

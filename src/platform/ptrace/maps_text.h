@@ -34,10 +34,15 @@ struct memmap_maps_line {
  */
 bool memmap_maps_text_next(const char **text, const char *end, struct memmap_maps_line *out);
 
-/* Does the line show a file? The first segment of SysV shared memory has the inode 0, but a device. */
+/* Do these show a file? The first segment of SysV shared memory has the inode 0, but a device. */
+static inline bool memmap_maps_shows_file(uint64_t inode, uint32_t major, uint32_t minor)
+{
+	return (inode | major | minor) != 0;
+}
+
 static inline bool memmap_maps_line_is_file(const struct memmap_maps_line *line)
 {
-	return (line->inode | line->major | line->minor) != 0;
+	return memmap_maps_shows_file(line->inode, line->major, line->minor);
 }
 
 /* Do two lines show the same, but for where they begin and end? Their offsets must continue. */

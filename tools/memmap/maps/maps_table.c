@@ -12,6 +12,7 @@
 #include "common/terminal.h"
 #include "maps/maps.h"
 #include "plot/plot_text.h"
+#include <platform/ptrace/maps_text.h>
 
 #define CELL 32
 
@@ -72,7 +73,7 @@ static void print_vmas(const struct capture *capture, const struct maps_group *t
 			    has_counts ? vma->counts : NULL);
 		fprintf(out, "  %s%s%s", colour_of(&c, vma->perms), vma->perms,
 			*colour_of(&c, vma->perms) ? c.off : "");
-		if ((vma->inode | vma->major | vma->minor) != 0)
+		if (memmap_maps_shows_file(vma->inode, vma->major, vma->minor))
 			fprintf(out, "  %8" PRIx64 "  ", vma->offset);
 		else
 			fprintf(out, "  %8s  ", "");

@@ -86,8 +86,8 @@ static bool same_file(const struct memmap_mm_layout *layout, const struct memmap
 static bool learn(struct space *space, const struct memmap_vma *vma,
 		  const struct memmap_kernel_vma *found)
 {
-	if (!vma->identity || (found->inode | found->major | found->minor) == 0 || vma->anon_name ||
-	    memchr(found->name, '\n', found->name_length))
+	if (!vma->identity || !memmap_maps_shows_file(found->inode, found->major, found->minor) ||
+	    vma->anon_name || memchr(found->name, '\n', found->name_length))
 		return false;
 	const bool learned =
 		files_learn(opened_file_of(vma->identity), makedev(found->major, found->minor),
