@@ -43,9 +43,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How long the next stop is looked for before it is waited for. */
-#define LOOK_FOR_NS UINT64_C(50000)
-
 /* How long a child waits for its parent's event. The parent only needs to be given a processor. */
 #define EARLY_NS      UINT64_C(500000000)
 #define EARLY_LOOK_NS 1000000
@@ -523,31 +520,9 @@ static bool overdue(struct memmap_tracer *tracer, struct memmap_task *task,
 	return true;
 }
 
-static bool has_processor_to_spare(void)
+/* Returns 0 when a task has waited too long for its parent's event. */
+static pid_t wait_for_stop(struct memmap_tracer *tracer, int *status)
 {
-	static int nr_processors;
-	if (nr_processors == 0) {
-		cpu_set_t set;
-		nr_processors = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-	}
-	return nr_processors > 1;
-}
-
-/*
- * Going to sleep and being woken up costs more than most calls take. So while one stop follows soon
- * on the other, the next one is looked for, for a moment, before it is waited for. Returns 0 when
- * a task has waited too long for its parent's event.
- */
-static pid_t wait_soon(struct memmap_tracer *tracer, int *status)
-{
-	const uint64_t began = memmap_monotonic_ns();
-	if (tracer->is_busy) {
-		do {
-			const pid_t tid = waitpid(-1, status, __WALL | WNOHANG);
-			if (tid != 0)
-				return tid;
-		} while (memmap_monotonic_ns() - began < LOOK_FOR_NS);
-	}
 	pid_t tid;
 	while ((tid = waitpid(-1, status, __WALL | (tracer->nr_early > 0 ? WNOHANG : 0))) == 0) {
 		const struct timespec pause = {.tv_nsec = EARLY_LOOK_NS};
@@ -555,15 +530,13 @@ static pid_t wait_soon(struct memmap_tracer *tracer, int *status)
 			return 0;
 		nanosleep(&pause, NULL);
 	}
-	tracer->is_busy = tid > 0 && memmap_monotonic_ns() - began < 2 * LOOK_FOR_NS &&
-			  has_processor_to_spare();
 	return tid;
 }
 
 static pid_t wait_for_report(struct memmap_tracer *tracer, int *status)
 {
 	if (tracer->next_report == tracer->nr_reports)
-		return wait_soon(tracer, status);
+		return wait_for_stop(tracer, status);
 	const struct tracer_report *report = &tracer->reports[tracer->next_report++];
 	*status = report->status;
 	return report->tid;

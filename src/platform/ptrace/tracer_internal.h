@@ -22,7 +22,6 @@ struct memmap_tracer {
 	int options;                  /* of ptrace(2), that every task has at first */
 	bool attached;                /* to a process that ran already: every call stops */
 	bool leaving;                 /* at the next event all are killed; attached: let go */
-	bool is_busy;                 /* the last stop came soon: see wait_soon() */
 	size_t nr_tasks;
 	size_t nr_early;             /* tasks that wait for their parent's event */
 	struct memmap_task *gone;    /* told of as EXITED: freed at the next event */
