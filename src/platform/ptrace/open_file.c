@@ -34,15 +34,16 @@
 #	define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
-static int duplicate(pid_t pid, int fd)
+int memmap_open_file_pidfd_open(pid_t pid)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (pidfd < 0)
-		return -errno;
-	int local = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-	int err = local < 0 ? -errno : 0;
-	close(pidfd);
-	return err ? err : local;
+	const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return pidfd < 0 ? -errno : pidfd;
+}
+
+static int duplicate(int pidfd, int fd)
+{
+	const int local = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	return local < 0 ? -errno : local;
 }
 
 /* The number that /proc/PID/fdinfo/FD shows after `label`; -1 when it cannot be read. */
@@ -71,15 +72,8 @@ pid_t memmap_open_file_pidfd(pid_t pid, int fd)
 	return number_in_fdinfo(pid, fd, "Pid:", 10);
 }
 
-static uint64_t attributes_of(int fd, const char *path)
-{
-	struct statx stx;
-	int err =
-		fd >= 0 ? statx(fd, "", AT_EMPTY_PATH, 0, &stx) : statx(AT_FDCWD, path, 0, 0, &stx);
-	return err ? 0 : stx.stx_attributes;
-}
-
-static void classify_file_system(int fd, const char *path, struct memmap_open_file *out)
+static void classify_file_system(int fd, const char *path, uint64_t attributes,
+				 struct memmap_open_file *out)
 {
 	struct statfs fs;
 	if (fd >= 0 ? fstatfs(fd, &fs) : statfs(path, &fs))
@@ -89,7 +83,7 @@ static void classify_file_system(int fd, const char *path, struct memmap_open_fi
 	case EXT4_SUPER_MAGIC:
 	case XFS_SUPER_MAGIC:
 		out->huge_aligned = true;
-		out->map_sync = (attributes_of(fd, path) & STATX_ATTR_DAX) != 0;
+		out->map_sync = (attributes & STATX_ATTR_DAX) != 0;
 		out->refuses_sync = !out->map_sync;
 		break;
 	case BTRFS_SUPER_MAGIC:
@@ -112,40 +106,41 @@ static void classify_file_system(int fd, const char *path, struct memmap_open_fi
 	}
 }
 
-int memmap_open_file_look(pid_t pid, int fd, struct memmap_open_file *out)
+int memmap_open_file_look(pid_t pid, int pidfd, int fd, struct memmap_open_file *out)
 {
 	if (fd < 0)
 		return -EBADF;
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
-	*out = (struct memmap_open_file){.local_fd = duplicate(pid, fd)};
+	*out = (struct memmap_open_file){.local_fd = pidfd < 0 ? -1 : duplicate(pidfd, fd)};
 	if (out->local_fd == -EBADF)
 		return -EBADF;
 	if (out->local_fd < 0)
 		out->local_fd = -1;
 	const int local = out->local_fd;
-	struct stat st;
+	struct statx st;
 	const int flags = local >= 0 ? fcntl(local, F_GETFL) : flags_by_fdinfo(pid, fd);
-	if ((local >= 0 ? fstat(local, &st) : stat(path, &st)) || flags < 0) {
+	if (flags < 0 || (local >= 0 ? statx(local, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st)
+				     : statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &st))) {
 		int err = errno == ENOENT ? -EBADF : -errno;
 		if (local >= 0)
 			close(local);
 		return err;
 	}
-	out->device = st.st_dev;
-	out->inode = st.st_ino;
-	out->size = (uint64_t)st.st_size;
-	out->mode = st.st_mode;
-	out->major = major(st.st_rdev);
-	out->minor = minor(st.st_rdev);
+	out->device = makedev(st.stx_dev_major, st.stx_dev_minor);
+	out->inode = st.stx_ino;
+	out->size = st.stx_size;
+	out->mode = st.stx_mode;
+	out->major = st.stx_rdev_major;
+	out->minor = st.stx_rdev_minor;
 	out->path_only = (flags & O_PATH) != 0;
 	out->readable = (flags & O_ACCMODE) != O_WRONLY;
 	out->writable = (flags & O_ACCMODE) != O_RDONLY;
-	out->pipe_like = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || S_ISDIR(st.st_mode) ||
-			 S_ISLNK(st.st_mode);
-	classify_file_system(local, path, out);
-	if (out->writable && S_ISREG(st.st_mode)) {
-		out->append_only = (attributes_of(local, path) & STATX_ATTR_APPEND) != 0;
+	out->pipe_like = S_ISFIFO(st.stx_mode) || S_ISSOCK(st.stx_mode) || S_ISDIR(st.stx_mode) ||
+			 S_ISLNK(st.stx_mode);
+	classify_file_system(local, path, st.stx_attributes, out);
+	if (out->writable && S_ISREG(st.stx_mode)) {
+		out->append_only = (st.stx_attributes & STATX_ATTR_APPEND) != 0;
 		const int seals = local >= 0 ? fcntl(local, F_GET_SEALS) : -1;
 		out->sealable = seals >= 0;
 		out->seal_write = seals >= 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE));

@@ -40,12 +40,16 @@ struct memmap_open_file {
 	bool pipe_like; /* pipe, socket, directory, ...: cannot be mapped */
 };
 
+/** A pidfd of the process `pid`, for memmap_open_file_look(); a negative errno: there is none. */
+int memmap_open_file_pidfd_open(pid_t pid);
+
 /**
- * Look at descriptor `fd` of process `pid`.
+ * Look at descriptor `fd` of process `pid`. `pidfd` is of that process; negative: do without, and
+ * without a duplicate.
  *
  * Returns:     0; -EBADF when it is not open; another negative errno when it cannot be told
  */
-int memmap_open_file_look(pid_t pid, int fd, struct memmap_open_file *out);
+int memmap_open_file_look(pid_t pid, int pidfd, int fd, struct memmap_open_file *out);
 
 /** The name that maps would show, from the duplicate or, without one, from the process's own. */
 void memmap_open_file_name(pid_t pid, int fd, int local_fd, char *buf, size_t size);

@@ -104,7 +104,8 @@ static void account(struct trace *trace, const struct thread *thread)
 	struct space *space = thread->process->space;
 	struct space_record *record = space->record;
 	const uint64_t ns = thread->call_ended - thread->call_began;
-	thread->process->ns[thread->id] += ns;
+	thread->process->calls.ns[thread->id] += ns;
+	trace->calls.ns[thread->id] += ns;
 	if (!record)
 		return;
 	const uint64_t bytes = bytes_mapped(record, thread);

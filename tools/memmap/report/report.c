@@ -19,13 +19,13 @@ static json_t *command_of(const struct trace *trace)
 
 static uint64_t count_of(const struct process *process, enum call_id id)
 {
-	return process->counts[id];
+	return process->calls.made[id];
 }
 
 /* Of how many calls the exit was seen: from those, the times of all are estimated. */
 static uint64_t timed_of(const struct process *process, enum call_id id)
 {
-	return process->timed[id];
+	return process->calls.timed[id];
 }
 
 /* Something of each kind of call that was made, by name. */
@@ -34,7 +34,7 @@ static json_t *by_call(const struct process *process,
 {
 	json_t *calls = json_object();
 	for (size_t i = 0; i < NR_CALLS; i++)
-		if (process->counts[i] > 0)
+		if (process->calls.made[i] > 0)
 			json_object_set_new(calls, call_name((enum call_id)i),
 					    json_number(number(process, (enum call_id)i)));
 	return calls;

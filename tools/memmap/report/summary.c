@@ -63,7 +63,7 @@ static void print_calls(const struct trace *trace)
 	uint64_t totals[NR_CALLS] = {0};
 	for (const struct process *p = trace->processes; p; p = p->next)
 		for (size_t i = 0; i < NR_CALLS; i++)
-			totals[i] += p->counts[i];
+			totals[i] += p->calls.made[i];
 	const char *separator = " (";
 	fprintf(stderr, "  calls       %" PRIu64, trace->counts.calls);
 	for (size_t i = 0; i < NR_CALLS; i++) {

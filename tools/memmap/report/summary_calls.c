@@ -40,7 +40,7 @@ void summary_print_times(const struct trace *trace)
 			const uint64_t ns = process_call_ns(p, (enum call_id)i);
 			times[i].ns += ns;
 			all += ns;
-			estimated |= p->timed[i] < p->counts[i];
+			estimated |= p->calls.timed[i] < p->calls.made[i];
 		}
 	}
 	if (all == 0)

@@ -33,6 +33,10 @@
 #define CALLS_BETWEEN_REVERSE_CHECKS 1000
 #define CALLS_BEFORE_END_CHECK       200
 
+/* Of each process's copies, those that are compared although they make no call. */
+#define COPIES_CHECKED_AT_FIRST 4u
+#define COPIES_CHECKED_OF       8u
+
 /* How long maps is asked again whether a call was made, before its thread is halted. */
 #define ASK_AGAIN_NS 50000u
 
@@ -46,6 +50,7 @@ static struct process *add_process(struct trace *trace, pid_t pid, const struct 
 	if (!process)
 		return NULL;
 	process->pid = pid;
+	process->calls_of_all = &trace->calls;
 	if (parent) {
 		process->parent = parent->pid;
 		process->limits = parent->limits;
@@ -143,11 +148,17 @@ static bool still_in_flight(struct trace *trace, struct space *space)
  * ---- One call at a time ----
  */
 
+static void count_call(struct trace *trace, const struct thread *thread)
+{
+	thread->process->calls.made[thread->id]++;
+	trace->calls.made[thread->id]++;
+	trace->counts.calls++;
+}
+
 /* What became of a call is known: count it, and keep what is kept of it. */
 static void tell_call(struct trace *trace, struct thread *thread)
 {
-	thread->process->counts[thread->id]++;
-	trace->counts.calls++;
+	count_call(trace, thread);
 	record_call(trace, thread);
 	if (trace->counts.calls - trace->calls_at_reverse_check >= CALLS_BETWEEN_REVERSE_CHECKS)
 		check_reverse_maps(trace, thread);
@@ -276,12 +287,12 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 	thread->call_ended = memmap_monotonic_ns();
 	if (space->in_flight != thread) {
 		/* It was let go when the space was in other hands: nothing was mirrored. */
-		thread->process->counts[thread->id]++;
-		trace->counts.calls++;
+		count_call(trace, thread);
 		memmap_tracer_resume(trace->tracer, thread->task);
 		return;
 	}
-	thread->process->timed[thread->id]++;
+	thread->process->calls.timed[thread->id]++;
+	trace->calls.timed[thread->id]++;
 	mirror_exit(trace, thread);
 	/*
 	 * From here on the program runs beside us, up to its next memory call; until then nothing
@@ -423,6 +434,17 @@ static int fork_space(struct trace *trace, struct process *parent, struct proces
 	return 0;
 }
 
+/*
+ * Is the child's copy compared at once? The later ones of a parent that forks again and again look
+ * like the first: they are compared when they make a call, and some of those that make none.
+ */
+static bool copy_is_checked(const struct trace *trace, struct process *parent)
+{
+	const size_t nr = parent->nr_copies++;
+	return trace->options->strict || nr < COPIES_CHECKED_AT_FIRST ||
+	       nr % COPIES_CHECKED_OF == 0;
+}
+
 static void clone_child(struct trace *trace, struct thread *thread,
 			const struct memmap_trace_event *ev)
 {
@@ -457,9 +479,11 @@ static void clone_child(struct trace *trace, struct thread *thread,
 	}
 	first->call = (struct memmap_traced_call){.number = UINT64_MAX};
 	first->id = CALL_OTHER;
-	/* The parent may go on; the child waits for the next event. */
+	/* Both may go on: their maps stay as they are up to the next memory call. */
 	memmap_tracer_resume(trace->tracer, thread->task);
-	if (check_capture(child->space))
+	if (!trace->options->strict)
+		memmap_tracer_resume(trace->tracer, ev->child);
+	if (copy_is_checked(trace, parent) && check_capture(child->space))
 		check_maps(trace, child->space, first, false);
 	record_fork(trace, parent, child);
 }
@@ -525,6 +549,7 @@ static void thread_exited(struct trace *trace, struct thread *thread, int status
 	leave_calls(trace, thread, ended_by_itself(thread, status));
 	if (--process->nr_threads == 0) {
 		leave_space(trace, process);
+		files_forget_process(trace->files, process->pid);
 		process->ended = true;
 		process->status = status;
 		record_exit(trace, process);

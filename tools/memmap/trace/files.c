@@ -22,10 +22,17 @@
 #include <platform/ptrace/open_file.h>
 
 #define NR_BUCKETS 256u
+#define NR_ASKED   16u
+
+/* A process whose descriptors were asked about not long ago. */
+struct asked {
+	pid_t pid;                /* 0: nobody */
+	int pidfd;                /* negative: there is none */
+	struct opened_file *last; /* likely to be asked for again; NULL: it is gone */
+};
 
 struct files {
-	struct opened_file
-		*last; /* the one that was asked for last: likely to be asked for again */
+	struct asked asked[NR_ASKED];
 	struct mapped_file *buckets[NR_BUCKETS];
 };
 
@@ -254,8 +261,9 @@ void opened_file_put(struct opened_file *opened)
 	while (*link != opened)
 		link = &(*link)->next;
 	*link = opened->next;
-	if (file->files->last == opened)
-		file->files->last = NULL;
+	for (size_t i = 0; i < NR_ASKED; i++)
+		if (file->files->asked[i].last == opened)
+			file->files->asked[i].last = NULL;
 	if (opened->local_fd >= 0)
 		close(opened->local_fd);
 	free(opened->name);
@@ -310,9 +318,39 @@ static struct opened_file *find_opened(struct mapped_file *file, pid_t pid, int 
 	return NULL;
 }
 
+static struct asked *slot_of(struct files *files, pid_t pid)
+{
+	return &files->asked[(unsigned int)pid % NR_ASKED];
+}
+
+static void forget(struct asked *asked)
+{
+	if (asked->pid != 0 && asked->pidfd >= 0)
+		close(asked->pidfd);
+	*asked = (struct asked){0};
+}
+
+static struct asked *ask_about(struct files *files, pid_t pid)
+{
+	struct asked *asked = slot_of(files, pid);
+	if (asked->pid != pid) {
+		forget(asked);
+		*asked = (struct asked){pid, memmap_open_file_pidfd_open(pid), NULL};
+	}
+	return asked;
+}
+
+void files_forget_process(struct files *files, pid_t pid)
+{
+	struct asked *asked = slot_of(files, pid);
+	if (asked->pid == pid)
+		forget(asked);
+}
+
 int files_open(struct files *files, pid_t pid, int fd, struct opened_file **out)
 {
-	struct opened_file *opened = files->last;
+	struct asked *asked = ask_about(files, pid);
+	struct opened_file *opened = asked->last;
 	/* The dynamic loader maps the same open file several times in a row. */
 	if (opened && !opened->may_change && opened->local_fd >= 0 &&
 	    memmap_open_file_same(pid, fd, opened->local_fd) == 1) {
@@ -321,7 +359,7 @@ int files_open(struct files *files, pid_t pid, int fd, struct opened_file **out)
 		return 0;
 	}
 	struct memmap_open_file found;
-	int err = memmap_open_file_look(pid, fd, &found);
+	int err = memmap_open_file_look(pid, asked->pidfd, fd, &found);
 	if (err)
 		return err;
 	if (found.path_only) {
@@ -352,7 +390,7 @@ int files_open(struct files *files, pid_t pid, int fd, struct opened_file **out)
 		set_facts(opened, &found);
 		opened->local_fd = found.local_fd;
 	}
-	files->last = opened;
+	asked->last = opened;
 	*out = opened;
 	return 0;
 }
@@ -361,7 +399,7 @@ int files_open(struct files *files, pid_t pid, int fd, struct opened_file **out)
 static void adopt_descriptor(struct files *files, pid_t pid, int fd)
 {
 	struct memmap_open_file found;
-	if (memmap_open_file_look(pid, fd, &found))
+	if (memmap_open_file_look(pid, ask_about(files, pid)->pidfd, fd, &found))
 		return;
 	struct mapped_file *file = find_by_stat(files, found.device, found.inode);
 	if (file && file->opened && file->opened->local_fd < 0 && found.local_fd >= 0) {
@@ -488,6 +526,8 @@ struct files *files_create(void)
 
 void files_release(struct files *files)
 {
+	for (size_t i = 0; files && i < NR_ASKED; i++)
+		forget(&files->asked[i]);
 	free(files);
 }
 

@@ -71,6 +71,9 @@ void files_release(struct files *files);
  */
 int files_open(struct files *files, pid_t pid, int fd, struct opened_file **out);
 
+/** Process `pid` has ended: its number may come back. */
+void files_forget_process(struct files *files, pid_t pid);
+
 /**
  * A process that has been running has files open, and mapped: take those of one inode to be one
  * open file each, which is likely and cannot be known.

@@ -389,6 +389,13 @@ static bool is_open(const struct trace *trace, const struct memmap_vma *vma)
 	return (vma->flags & written) || (trace->machine.no_zero_page && !vma->identity);
 }
 
+/* Memory that is only reserved gets no pages by itself. */
+static bool gets_no_pages(const struct memmap_vma *vma)
+{
+	return !(vma->flags & (MEMMAP_VM_READ | MEMMAP_VM_WRITE | MEMMAP_VM_EXEC |
+			       MEMMAP_VM_UFFD_MISSING | MEMMAP_VM_UFFD_WP | MEMMAP_VM_UFFD_MINOR));
+}
+
 /*
  * Tell the model of the anonymous pages in the VMAs that a call is about to cut, move or empty, and
  * in those beside them. They decide which VMAs may merge from now on; once pages are gone, or
@@ -402,48 +409,68 @@ void settle_anonymous(const struct trace *trace, struct space *space, uint64_t a
 	if (!memmap_addr_to_range(memmap_page_round_down(addr), length, &range) || length == 0 ||
 	    range.end > memmap_mm_get_layout(space->mm).task_size)
 		return;
-	if (range.start > 0)
-		range.start--;
-	for (uint64_t at = range.start;
+	for (uint64_t at = range.start > 0 ? range.start - 1 : 0;
 	     memmap_mm_find_vma(space->mm, at, &vma) && vma.range.start <= range.end;
-	     at = vma.range.end)
-		if (is_open(trace, &vma) && space_has_anonymous(space, vma.range))
+	     at = vma.range.end) {
+		if (!is_open(trace, &vma))
+			continue;
+		if (space_has_anonymous(space, vma.range))
 			memmap_mm_note_anonymous(space->mm, vma.range);
+		else if (gets_no_pages(&vma))
+			space_note_empty(space, vma.range);
+	}
 }
 
-static void settle_call(const struct trace *trace, const struct thread *thread)
+static struct memmap_addr_range range_at(uint64_t addr, uint64_t length)
+{
+	struct memmap_addr_range range = {0, 0};
+	uint64_t end;
+	if (!memmap_addr_to_range(addr, length, &range) || !memmap_page_round_up(range.end, &end))
+		return (struct memmap_addr_range){0, 0};
+	range.start = memmap_page_round_down(range.start);
+	range.end = end;
+	return range;
+}
+
+/* Where a call is about to cut, move or empty VMAs: at two places at most, empty where unused. */
+struct place {
+	uint64_t addr, length;
+};
+
+static void places_changed(const struct thread *thread, struct place places[2])
 {
 	const uint64_t *args = thread->call.args;
 	struct space *space = thread->process->space;
+	places[0] = places[1] = (struct place){0, 0};
 	switch (thread->id) {
 	case CALL_MMAP:
 		if (args[3] & MAP_FIXED)
-			settle_anonymous(trace, space, args[0], args[1]);
+			places[0] = (struct place){args[0], args[1]};
 		break;
 	case CALL_MUNMAP:
 	case CALL_MPROTECT:
 	case CALL_PKEY_MPROTECT:
 	case CALL_MADVISE:
 	case CALL_MBIND:
-		settle_anonymous(trace, space, args[0], args[1]);
+		places[0] = (struct place){args[0], args[1]};
 		break;
 	case CALL_IOCTL: {
 		const struct memmap_addr_range range = userfault_range(thread);
-		settle_anonymous(trace, space, range.start, range.end - range.start);
+		places[0] = (struct place){range.start, range.end - range.start};
 		break;
 	}
 	case CALL_IO_DESTROY:
-		settle_anonymous(trace, space, args[0], ring_size_at(space, args[0]));
+		places[0] = (struct place){args[0], ring_size_at(space, args[0])};
 		break;
 	case CALL_MREMAP:
-		settle_anonymous(trace, space, args[0], args[1]);
+		places[0] = (struct place){args[0], args[1]};
 		if (args[3] & MREMAP_FIXED)
-			settle_anonymous(trace, space, args[4], args[2]);
+			places[1] = (struct place){args[4], args[2]};
 		break;
 	case CALL_BRK: {
 		const struct memmap_mm_layout layout = memmap_mm_get_layout(space->mm);
 		if (args[0] >= layout.start_brk && args[0] < layout.brk)
-			settle_anonymous(trace, space, args[0], layout.brk - args[0]);
+			places[0] = (struct place){args[0], layout.brk - args[0]};
 		break;
 	}
 	default:
@@ -546,16 +573,22 @@ void mirror_entry(struct trace *trace, struct thread *thread)
 	default:
 		break;
 	}
+	struct space *space = thread->process->space;
 	process_use_limits(thread->process);
-	userfaults_follow(trace, thread->process->space);
+	userfaults_follow(trace, space);
 	follow_growth(trace, thread);
-	settle_call(trace, thread);
+	struct place places[2];
+	places_changed(thread, places);
+	for (size_t i = 0; i < 2; i++)
+		settle_anonymous(trace, space, places[i].addr, places[i].length);
 	const bool shows = call_shows(thread);
 	const uint64_t before = memmap_monotonic_ns();
 	thread->mode = make_call(trace, thread);
 	/* mmap() looks at files first, and measures the model by itself. */
 	if (thread->id != CALL_MMAP)
 		trace->model_ns += memmap_monotonic_ns() - before;
+	for (size_t i = 0; i < 2; i++)
+		space_forget_empty(space, range_at(places[i].addr, places[i].length));
 	thread->unwatched = may_go_unwatched(trace, thread, shows);
 }
 
@@ -597,17 +630,6 @@ void mirror_exit(struct trace *trace, struct thread *thread)
 /*
  * ---- What a call was about ----
  */
-
-static struct memmap_addr_range range_at(uint64_t addr, uint64_t length)
-{
-	struct memmap_addr_range range = {0, 0};
-	uint64_t end;
-	if (!memmap_addr_to_range(addr, length, &range) || !memmap_page_round_up(range.end, &end))
-		return (struct memmap_addr_range){0, 0};
-	range.start = memmap_page_round_down(range.start);
-	range.end = end;
-	return range;
-}
 
 void mirror_touched(const struct thread *thread, struct memmap_addr_range touched[2])
 {

@@ -66,20 +66,56 @@ static bool open_pagemap(struct space *space)
 	return space->pagemap_fd >= 0;
 }
 
+static bool is_known_empty(const struct space *space, struct memmap_addr_range ar)
+{
+	for (size_t i = 0; i < NR_EMPTY; i++)
+		if (memmap_addr_range_is_superset_of(space->empty[i], ar))
+			return true;
+	return false;
+}
+
+void space_note_empty(struct space *space, struct memmap_addr_range ar)
+{
+	if (is_known_empty(space, ar))
+		return;
+	size_t i = 0;
+	while (i < NR_EMPTY && !memmap_addr_range_overlaps(space->empty[i], ar))
+		i++;
+	space->empty[i < NR_EMPTY ? i : space->next_empty++ % NR_EMPTY] = ar;
+}
+
+void space_forget_empty(struct space *space, struct memmap_addr_range ar)
+{
+	for (size_t i = 0; i < NR_EMPTY; i++) {
+		struct memmap_addr_range *empty = &space->empty[i];
+		if (!memmap_addr_range_overlaps(*empty, ar))
+			continue;
+		const uint64_t before = ar.start > empty->start ? ar.start - empty->start : 0;
+		const uint64_t after = empty->end > ar.end ? empty->end - ar.end : 0;
+		if (before > after)
+			empty->end = ar.start;
+		else
+			empty->start = after > 0 ? ar.end : empty->end;
+	}
+}
+
 bool space_has_anonymous(void *context, struct memmap_addr_range ar)
 {
 	struct space *space = context;
 	if (space->copy)
 		space = space->copy;
-	return open_pagemap(space) && memmap_has_anonymous_pages(space->pagemap_fd, ar) == 1;
+	return !is_known_empty(space, ar) && open_pagemap(space) &&
+	       memmap_has_anonymous_pages(space->pagemap_fd, ar) == 1;
 }
 
 uint64_t process_call_ns(const struct process *process, enum call_id id)
 {
-	if (process->timed[id] == 0)
+	const struct call_counts *known =
+		process->calls.timed[id] > 0 ? &process->calls : process->calls_of_all;
+	if (known->timed[id] == 0)
 		return 0;
-	return (uint64_t)((double)process->ns[id] / (double)process->timed[id] *
-			  (double)process->counts[id]);
+	return (uint64_t)((double)known->ns[id] / (double)known->timed[id] *
+			  (double)process->calls.made[id]);
 }
 
 void process_refresh_credentials(struct process *process)

@@ -31,6 +31,8 @@ struct opened_file;
 struct thread;
 struct userfault;
 
+#define NR_EMPTY 8u
+
 struct space {
 	struct memmap_mm *mm;
 	size_t nr_references;
@@ -44,6 +46,9 @@ struct space {
 	 * that were there when the kernel made it; other threads may have written since.
 	 */
 	struct space *copy;
+	/* Without anonymous pages, and gets none before a call changes it: allocators' reserves. */
+	struct memmap_addr_range empty[NR_EMPTY];
+	size_t next_empty;
 	struct memmap_text text;
 	struct process *limits_of; /* whose limits the model has now */
 	struct thread *in_flight;  /* whose call is being made */
@@ -84,17 +89,24 @@ struct thread {
 	uint32_t site;                   /* where the program makes it: see stacks.h */
 };
 
+/* Calls by their kind. */
+struct call_counts {
+	uint64_t made[NR_CALLS];
+	uint64_t timed[NR_CALLS]; /* those whose exit was seen */
+	uint64_t ns[NR_CALLS];    /* how long those took */
+};
+
 struct process {
 	pid_t pid, parent;
 	char *command;
 	struct space *space; /* NULL once it has ended */
 	struct thread *threads;
 	size_t nr_threads;
+	size_t nr_copies; /* children that were forked */
 	bool ended;
 	int status; /* as waitpid(2) gives it */
-	uint64_t counts[NR_CALLS];
-	uint64_t timed[NR_CALLS]; /* those whose exit was seen */
-	uint64_t ns[NR_CALLS];    /* how long those took */
+	struct call_counts calls;
+	const struct call_counts *calls_of_all; /* of all processes together */
 	size_t max_vmas;
 	uint64_t peak_bytes;
 	/* What decides results but belongs to the process, not to its address space. */
@@ -121,9 +133,15 @@ void userfaults_release(struct space *space);
  */
 bool space_has_anonymous(void *context, struct memmap_addr_range ar);
 
+/** `ar` has no anonymous pages, and gets none before a call changes it: remember that. */
+void space_note_empty(struct space *space, struct memmap_addr_range ar);
+
+/** A call changes `ar`: of what is remembered around it, the larger part is kept. */
+void space_forget_empty(struct space *space, struct memmap_addr_range ar);
+
 /**
  * How long the calls of one kind took, all together, in ns. Where the exits of some only were seen,
- * the others are taken to have been alike.
+ * the others are taken to have been alike; where those of none, like those of all processes.
  */
 uint64_t process_call_ns(const struct process *process, enum call_id id);
 

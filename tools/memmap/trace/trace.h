@@ -89,6 +89,7 @@ struct trace {
 	bool legacy_layout;      /* vm.legacy_va_layout */
 	uint64_t min_addr;       /* where hints and searches begin, on this machine */
 	struct trace_counts counts;
+	struct call_counts calls; /* of all processes */
 	uint64_t calls_at_reverse_check;
 	uint64_t model_ns, checks_ns; /* spent in the model, and in looking at the kernel's maps */
 	ARRAY(struct difference) differences;

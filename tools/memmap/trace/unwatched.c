@@ -18,7 +18,7 @@
 
 #include "trace/trace.h"
 
-/* Of each kind of call in a process, those whose exit is seen, to know how long they take. */
+/* Of each kind of call, those whose exit is seen, to know how long they take. */
 #define WATCHED_AT_FIRST 2u
 #define WATCHED_OF       16u
 
@@ -82,7 +82,7 @@ bool call_shows(const struct thread *thread)
 bool may_go_unwatched(const struct trace *trace, const struct thread *thread, bool shows)
 {
 	const struct trace_options *options = trace->options;
-	const uint64_t nr = thread->process->counts[thread->id];
+	const uint64_t nr = trace->calls.made[thread->id];
 	if (thread->mode != MIRROR_DONE || !shows || thread->predicted < 0)
 		return false;
 	if (options->strict || options->log_path || options->stacks || options->pid ||
