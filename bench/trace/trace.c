@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What it costs to run under `memmap trace`: real programs alone, traced, and traced
- * strictly, when the exit of every call is seen.
+ * What it costs to run under `memmap trace`: real programs alone, under a tracer that does nothing
+ * but stop (stops.c), traced, and traced strictly, when the exit of every call is seen.
  *
- *   bench_trace [--rounds=N] [--only=NAME] MEMMAP [PLOT.svg]
+ *   bench_trace [--rounds=N] [--only=NAME] MEMMAP STOPS [PLOT.svg]
  *
- * The three ways take turns, in an order that changes from round to round, so that whatever else
+ * The four ways take turns, in an order that changes from round to round, so that whatever else
  * the machine does meets all of them alike. A ratio is taken within each round, and the median over
  * the rounds is shown, so that drift cancels. The noise is half the spread of the middle half of
  * the runs alone: a difference below it says nothing.
@@ -59,10 +59,8 @@ struct workload {
 	"[t.join() for t in threads]\n"
 
 static const struct workload workloads[] = {
+	/* One process. */
 	{"ls", "ls -lR /etc", {"ls", "-lR", "/etc"}},
-	{"shell",
-	 "bash, 20 pipelines of three",
-	 {"bash", "-c", "for i in {1..20}; do ls /etc | sort -r | head -n 3; done"}},
 	{"python3",
 	 "python3 -c 'import json, decimal, asyncio'",
 	 {"/usr/bin/python3", "-c", "import json, decimal, asyncio"}},
@@ -75,23 +73,39 @@ static const struct workload workloads[] = {
 	 {"sqlite3", ":memory:", FILL_A_TABLE("100000")}},
 	{"million", "sqlite3, a million rows", {"sqlite3", ":memory:", FILL_A_TABLE("1000000")}},
 	{"xz", "xz -c on a C library", {"xz", "-c", "/lib/x86_64-linux-gnu/libc.so.6"}},
-	{"perl",
-	 "perl, 50 forks",
-	 {"perl", "-e", "for (1 .. 50) { my $p = fork; exit 0 unless $p; waitpid $p, 0 }"}},
+	/* Threads. */
+	{"xz -T2",
+	 "xz -T2 -c on a C library",
+	 {"xz", "-T2", "--block-size=256KiB", "-c", "/lib/x86_64-linux-gnu/libc.so.6"}},
+	{"sort",
+	 "seq | sort -R, two threads",
+	 {"sh", "-c", "seq 200000 | sort -R --parallel=2 -S 20M"}},
+	{"go", "go list std: a garbage collector's threads", {"go", "list", "std"}},
 	{"threads", "python3, four threads of malloc", {"/usr/bin/python3", "-c", FOUR_THREADS}},
+	/* Processes. */
 	{"build",
 	 "four times gcc -O2 -c, two at a time",
 	 {"sh", "-c",
 	  "seq 4 | xargs -P 2 -I % gcc -O2 -std=gnu17 -D_GNU_SOURCE -I " MEMMAP_INCLUDE_DIR
 	  " -I " MEMMAP_TOOL_DIR " -c " MEMMAP_SAMPLE_SOURCE " -o /dev/null"}},
+	{"cmake",
+	 "cmake configures a small project",
+	 {"sh", "-c",
+	  "d=$(mktemp -d) && cmake -G Ninja -S " MEMMAP_CONFIGURE_DIR " -B $d && rm -r $d"}},
+	{"perl",
+	 "perl, 50 forks",
+	 {"perl", "-e", "for (1 .. 50) { my $p = fork; exit 0 unless $p; waitpid $p, 0 }"}},
+	{"shell",
+	 "bash, 20 pipelines of three",
+	 {"bash", "-c", "for i in {1..20}; do ls /etc | sort -r | head -n 3; done"}},
 };
 #define NR_WORKLOADS (sizeof(workloads) / sizeof(workloads[0]))
 
 /* ---- How it is run ---- */
 
-enum way { ALONE, TRACED, STRICT, NR_WAYS };
+enum way { ALONE, STOPS, TRACED, STRICT, NR_WAYS };
 
-static const char *memmap_path;
+static const char *memmap_path, *stops_path;
 
 /* What one run took, in ns. */
 struct cost {
@@ -111,7 +125,9 @@ static bool run(const struct workload *workload, enum way way, const char *repor
 	const char *argv[MOST_ARGUMENTS + 8] = {0};
 	char report_option[64];
 	size_t nr = 0;
-	if (way != ALONE) {
+	if (way == STOPS)
+		argv[nr++] = stops_path;
+	if (way == TRACED || way == STRICT) {
 		argv[nr++] = memmap_path;
 		argv[nr++] = "trace";
 		argv[nr++] = "--quiet";
@@ -238,8 +254,9 @@ static bool measure(const struct workload *workload, size_t rounds, double *time
 	struct cost costs[NR_WAYS];
 	if (!run(workload, ALONE, NULL, &costs[ALONE]) || !count_calls(workload, result))
 		return false;
-	double *alone = times, *ratios[NR_WAYS] = {NULL, times + rounds, times + 2 * rounds};
-	double *cpu_ratios = times + 3 * rounds;
+	double *alone = times, *cpu_ratios = times + NR_WAYS * rounds, *ratios[NR_WAYS];
+	for (size_t way = STOPS; way < NR_WAYS; way++)
+		ratios[way] = times + way * rounds;
 	for (size_t round = 0; round < rounds; round++) {
 		show_progress(workload->name, round + 1, rounds);
 		for (size_t i = 0; i < NR_WAYS; i++) {
@@ -248,8 +265,8 @@ static bool measure(const struct workload *workload, size_t rounds, double *time
 				return false;
 		}
 		alone[round] = costs[ALONE].wall;
-		ratios[TRACED][round] = costs[TRACED].wall / costs[ALONE].wall;
-		ratios[STRICT][round] = costs[STRICT].wall / costs[ALONE].wall;
+		for (size_t way = STOPS; way < NR_WAYS; way++)
+			ratios[way][round] = costs[way].wall / costs[ALONE].wall;
 		cpu_ratios[round] = costs[TRACED].cpu / costs[ALONE].cpu;
 	}
 	qsort(alone, rounds, sizeof(*alone), compare_doubles);
@@ -257,7 +274,7 @@ static bool measure(const struct workload *workload, size_t rounds, double *time
 	result->alone = median / 1e6;
 	result->noise =
 		(quantile(alone, rounds, 0.75) - quantile(alone, rounds, 0.25)) / 2 / median;
-	for (size_t way = TRACED; way < NR_WAYS; way++) {
+	for (size_t way = STOPS; way < NR_WAYS; way++) {
 		qsort(ratios[way], rounds, sizeof(double), compare_doubles);
 		result->ratio[way] = quantile(ratios[way], rounds, 0.5);
 		result->low[way] = quantile(ratios[way], rounds, 0.25);
@@ -276,8 +293,9 @@ static bool measure(const struct workload *workload, size_t rounds, double *time
 
 static void print_table(const struct result *results)
 {
-	printf("\n%-9s %10s %7s %9s %9s %10s %8s %10s %9s %7s %7s\n", "program", "alone", "noise",
-	       "traced", "its CPU", "--strict", "calls", "processes", "a call", "model", "checks");
+	printf("\n%-9s %10s %7s %8s %9s %9s %10s %8s %10s %9s %7s %7s\n", "program", "alone",
+	       "noise", "stops", "traced", "its CPU", "--strict", "calls", "processes", "a call",
+	       "model", "checks");
 	for (size_t i = 0; i < NR_WORKLOADS; i++) {
 		const struct result *r = &results[i];
 		if (!r->measured)
@@ -285,15 +303,17 @@ static void print_table(const struct result *results)
 		char call[32] = "in noise";
 		if (r->ratio[TRACED] - 1 > r->noise)
 			(void)snprintf(call, sizeof(call), "%.1f us", r->call_us);
-		printf("%-9s %7.1f ms %5.1f %% %8.2fx %8.2fx %9.2fx %8" PRIu64 " %10" PRIu64
+		printf("%-9s %7.1f ms %5.1f %% %7.2fx %8.2fx %8.2fx %9.2fx %8" PRIu64 " %10" PRIu64
 		       " %9s %5.1f %% %5.1f %%\n",
-		       workloads[i].name, r->alone, 100 * r->noise, r->ratio[TRACED], r->cpu_ratio,
-		       r->ratio[STRICT], r->calls, r->processes, call, 100 * r->model,
-		       100 * r->checks);
+		       workloads[i].name, r->alone, 100 * r->noise, r->ratio[STOPS],
+		       r->ratio[TRACED], r->cpu_ratio, r->ratio[STRICT], r->calls, r->processes,
+		       call, 100 * r->model, 100 * r->checks);
 	}
 	puts("\n"
 	     "alone      median; noise: half the spread of the middle half of these runs\n"
-	     "traced     against the run alone of the same round, median; so are the next two\n"
+	     "stops      under a tracer that stops the program once at each memory call, and does "
+	     "nothing\n"
+	     "traced     against the run alone of the same round, median; so are its neighbours\n"
 	     "its CPU    processor time, the tracer's included\n"
 	     "--strict   traced, with --strict: each call stops twice\n"
 	     "a call     what tracing adds, start-up included, for each memory call\n"
@@ -307,8 +327,8 @@ enum {
 	PLOT_LEFT = 250,
 	PLOT_RIGHT = 800,
 	PLOT_TOP = 96,
-	ROW = 46,
-	BAR = 13,
+	ROW = 54,
+	BAR = 11,
 };
 
 static double scale_x(double ratio, double most)
@@ -319,7 +339,7 @@ static double scale_x(double ratio, double most)
 static void draw_row(struct svg *svg, const struct workload *workload, const struct result *result,
 		     double y, double most)
 {
-	static const char *const classes[NR_WAYS] = {"", "traced", "strict"};
+	static const char *const classes[NR_WAYS] = {"", "stops", "traced", "strict"};
 	char text[PLOT_TEXT_SIZE];
 	plot_text_fit(workload->what, 10, PLOT_LEFT - 34, text, sizeof(text));
 	svg_put(svg,
@@ -357,7 +377,7 @@ static int draw_plot(const char *path, const struct result *results)
 	int rows = 0;
 	for (size_t i = 0; i < NR_WORKLOADS; i++) {
 		rows += results[i].measured;
-		for (size_t way = TRACED; way < NR_WAYS; way++)
+		for (size_t way = STOPS; way < NR_WAYS; way++)
 			if (results[i].measured && results[i].high[way] > most)
 				most = results[i].high[way];
 	}
@@ -369,7 +389,8 @@ static int draw_plot(const char *path, const struct result *results)
 		"viewBox=\"0 0 %d %d\">\n<title>The cost of memmap trace</title>\n"
 		"<style>text{font-family:\"DejaVu "
 		"Sans\",Verdana,sans-serif;fill:#222}.n{font-weight:"
-		"bold}.d{fill:#666}.traced{fill:#0072b2}.strict{fill:#8cc3e6}.spread{stroke:#222;"
+		"bold}.d{fill:#666}.stops{fill:#bbb}.traced{fill:#0072b2}.strict{fill:#8cc3e6}."
+		"spread{stroke:#222;"
 		"fill:none}.grid{stroke:#ddd}.one{stroke:#222}</style>\n"
 		"<rect width=\"%d\" height=\"%d\" fill=\"#fdfdfb\"/>\n",
 		PLOT_WIDTH, bottom + 40, PLOT_WIDTH, bottom + 40, PLOT_WIDTH, bottom + 40);
@@ -378,11 +399,17 @@ static int draw_plot(const char *path, const struct result *results)
 		"trace</text>"
 		"<text class=\"d\" x=\"20\" y=\"52\" font-size=\"11\">time against running alone; "
 		"median of ratios and their middle half</text>\n");
-	svg_put(&svg, "<rect class=\"traced\" x=\"20\" y=\"64\" width=\"14\" height=\"11\"/><text "
-		      "x=\"38\" "
-		      "y=\"74\" font-size=\"11\">traced and checked</text><rect class=\"strict\" "
-		      "x=\"190\" y=\"64\" width=\"14\" height=\"11\"/><text x=\"208\" y=\"74\" "
-		      "font-size=\"11\">with --strict, each call stopped twice</text>\n");
+	static const struct {
+		const char *class, *what;
+		int x;
+	} keys[] = {{"stops", "stopped at each call, nothing else", 20},
+		    {"traced", "traced and checked", 260},
+		    {"strict", "with --strict, each call stopped twice", 420}};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		svg_put(&svg,
+			"<rect class=\"%s\" x=\"%d\" y=\"64\" width=\"14\" height=\"11\"/><text "
+			"x=\"%d\" y=\"74\" font-size=\"11\">%t</text>\n",
+			keys[i].class, keys[i].x, keys[i].x + 18, keys[i].what);
 	double step = most > 8 ? 2 : most > 4 ? 1 : most > 2 ? 0.5 : 0.25;
 	for (int i = 0; step * i <= most; i++) {
 		char text[32];
@@ -410,7 +437,8 @@ static int draw_plot(const char *path, const struct result *results)
 
 static int usage(void)
 {
-	(void)fputs("usage: bench_trace [--rounds=N] [--only=NAME] MEMMAP [PLOT.svg]\n", stderr);
+	(void)fputs("usage: bench_trace [--rounds=N] [--only=NAME] MEMMAP STOPS [PLOT.svg]\n",
+		    stderr);
 	return 2;
 }
 
@@ -430,9 +458,10 @@ int main(int argc, char **argv)
 		else
 			return usage();
 	}
-	if (rounds < 3 || rounds > MOST_ROUNDS || argc - optind < 1 || argc - optind > 2)
+	if (rounds < 3 || rounds > MOST_ROUNDS || argc - optind < 2 || argc - optind > 3)
 		return usage();
 	memmap_path = argv[optind];
+	stops_path = argv[optind + 1];
 
 	double *times = calloc((NR_WAYS + 1) * rounds, sizeof(*times));
 	if (!times)
@@ -453,13 +482,14 @@ int main(int argc, char **argv)
 	if (isatty(STDERR_FILENO))
 		(void)fputs("\r\033[K", stderr);
 	print_table(results);
-	if (argc - optind == 2) {
-		int err = draw_plot(argv[optind + 1], results);
+	if (argc - optind == 3) {
+		const char *path = argv[optind + 2];
+		int err = draw_plot(path, results);
 		if (err < 0) {
-			(void)fprintf(stderr, "%s: %s\n", argv[optind + 1], strerror(-err));
+			(void)fprintf(stderr, "%s: %s\n", path, strerror(-err));
 			return 1;
 		}
-		printf("plot: %s\n", argv[optind + 1]);
+		printf("plot: %s\n", path);
 	}
 	return whole ? 0 : 1;
 }
