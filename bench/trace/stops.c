@@ -29,7 +29,7 @@ int main(int argc, char **argv)
 	}
 	struct memmap_tracer *tracer;
 	enum memmap_tracer_stage stage;
-	int err = memmap_tracer_start(argv + 1, &tracer, &stage);
+	int err = memmap_tracer_start(argv + 1, false, &tracer, &stage);
 	if (!err)
 		err = memmap_tracer_await_exec(tracer, &stage);
 	if (err) {

@@ -827,7 +827,7 @@ static void own_filter(void)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mremap, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_msync, 2, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 2),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE | 5),
@@ -837,9 +837,22 @@ static void own_filter(void)
 	char *p = map(NULL, PAGE, RW, ANON, -1, 0);
 	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
 	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
-	CHECK(mremap(p, PAGE, 2 * PAGE, MREMAP_MAYMOVE) == MAP_FAILED && errno == ENOSYS);
+	CHECK(msync(p, PAGE, MS_ASYNC) == -1 && errno == ENOSYS);
 	CHECK(syscall(SYS_getppid) == -1 && errno == ENOSYS);
 	CHECK(munmap(p, PAGE) == 0);
+}
+
+/* Asks to be told of system calls, which one of all filters can have. Exits with 3: refused. */
+static void supervise(void)
+{
+	struct sock_filter filter[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	const struct sock_fprog program = {1, filter};
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+				      SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+	CHECK(listener >= 0 || errno == EBUSY);
+	if (listener < 0)
+		exit(3);
 }
 
 /* Die by a signal. */
@@ -1010,6 +1023,7 @@ static const struct {
 	{"exec_again", exec_again},
 	{"signals", signals},
 	{"own_filter", own_filter},
+	{"supervise", supervise},
 	{"attached", attached},
 	{"foreign", foreign},
 	{"interfered", interfered},

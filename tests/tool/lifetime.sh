@@ -114,6 +114,19 @@ if command -v strace > /dev/null; then
 	grep -q '"refused_tracing": [1-9]' report.json || fail "strace is not in the report"
 fi
 
+# A program that wants to supervise system calls: of all filters one can have a listener.
+status 0 "$MEMMAP" trace -q --strict -- "$EXERCISE" supervise
+"$MEMMAP" trace -r report.json -- "$EXERCISE" supervise > out 2> err
+case $? in
+0) echo "not tested: calls are not told by notices here" ;;
+3)
+	grep -q '^memmap: process [0-9]* (.*supervise) wants to supervise system calls' err ||
+		fail "words: $(cat err)"
+	grep -q '"refused_supervising": 1' report.json || fail "the supervisor is not in the report"
+	;;
+*) fail "a supervisor: $(cat err)" ;;
+esac
+
 # Tracing a tracer: the inner one is refused by the kernel, and says so.
 # (The leak sanitizer traces as well, and so cannot work in there.)
 status 125 "$MEMMAP" trace -q -- env ASAN_OPTIONS=detect_leaks=0 "$MEMMAP" trace -- /bin/true

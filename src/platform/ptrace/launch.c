@@ -6,6 +6,7 @@
  *   clone ────────────────────────▶ wait for the parent's word
  *   seize it, set options
  *   say go ───────────────────────▶ install the filter
+ *   take over the listener  ◀────── stop, if it has one (see notices.h)
  *   go on                           exec the program, or note what failed and exit
  *
  * The filter comes after seizing, since a call that it stops fails with ENOSYS when nobody traces;
@@ -21,6 +22,7 @@
  */
 #include "launch.h"
 
+#include "notices.h"
 #include "seccomp_filter.h"
 
 #include <errno.h>
@@ -37,6 +39,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#	define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
 /* The sanitizers keep books of each thread, and the child is none. */
 #define IN_CHILD __attribute__((noinline, no_sanitize("address", "thread", "undefined")))
 
@@ -48,6 +54,8 @@ struct memmap_launch {
 	const char **shell_argv; /* to have a script without #! run by a shell; [1] is its path */
 	const char *path;        /* where to look for argv[0]; NULL: it is a path itself */
 	int go[2];
+	bool by_notices;
+	volatile int listener; /* -1: none */
 	char candidate[PATH_MAX];
 	/* What the child says of itself when it could not become the program. */
 	volatile enum memmap_tracer_stage stage;
@@ -70,18 +78,34 @@ IN_CHILD static long call(long number, long a, long b, long c)
 	return result;
 }
 
-IN_CHILD static int install_filter(void)
+/* Returns what seccomp(2) does: with a listener, its descriptor. */
+IN_CHILD static int install(bool by_notices)
 {
-	const struct sock_fprog *filter = memmap_seccomp_filter();
-	const long install[] = {SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW};
-	long err = call(SYS_seccomp, install[0], install[1], (long)filter);
+	const struct sock_fprog *filter = memmap_seccomp_filter(by_notices);
+	unsigned long flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+	if (by_notices)
+		flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	long result = call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, (long)flags, (long)filter);
 	/* Without CAP_SYS_ADMIN a filter needs no_new_privs. */
-	if (err == -EACCES) {
-		err = call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0);
-		if (!err)
-			err = call(SYS_seccomp, install[0], install[1], (long)filter);
+	if (result == -EACCES) {
+		result = call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0);
+		if (!result)
+			result = call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, (long)flags,
+				      (long)filter);
 	}
-	return (int)err;
+	return (int)result;
+}
+
+IN_CHILD static int install_filter(struct memmap_launch *launch)
+{
+	if (launch->by_notices)
+		launch->listener = install(true);
+	/* An older kernel, or a supervisor already. */
+	if (launch->listener < 0)
+		return install(false);
+	/* It fails, since somebody traces already: but the filter stops it. */
+	call(SYS_ptrace, PTRACE_TRACEME, 0, 0);
+	return 0;
 }
 
 /* Execute the file at `path`. Returns a negative errno. */
@@ -155,7 +179,7 @@ IN_CHILD static int become(void *arg)
 	/* Otherwise the parent has given up, or is gone. */
 	if (n == 1) {
 		launch->stage = MEMMAP_TRACER_SECCOMP;
-		launch->err = install_filter();
+		launch->err = install_filter(launch);
 		if (!launch->err) {
 			launch->stage = MEMMAP_TRACER_EXEC;
 			launch->err = execute_found(launch);
@@ -192,9 +216,15 @@ static struct memmap_launch *prepare(char *const argv[])
 		const char *path = getenv("PATH");
 		launch->path = path ? path : "/bin:/usr/bin";
 	}
+	launch->listener = -1;
 	launch->stage = MEMMAP_TRACER_FORK;
 	launch->err = 0;
 	return launch;
+}
+
+int memmap_launch_listener(const struct memmap_launch *launch)
+{
+	return launch->listener < 0 ? -1 : launch->listener;
 }
 
 int memmap_launch_end(struct memmap_launch *launch, enum memmap_tracer_stage *stage)
@@ -245,7 +275,7 @@ static int clone_and_seize(struct memmap_launch *launch, pid_t *out,
 	return err;
 }
 
-int memmap_launch(char *const argv[], pid_t *pid, struct memmap_launch **out,
+int memmap_launch(char *const argv[], bool by_notices, pid_t *pid, struct memmap_launch **out,
 		  enum memmap_tracer_stage *stage)
 {
 	*stage = MEMMAP_TRACER_FORK;
@@ -257,6 +287,7 @@ int memmap_launch(char *const argv[], pid_t *pid, struct memmap_launch **out,
 		memmap_launch_end(launch, stage);
 		return err;
 	}
+	launch->by_notices = by_notices && notices_possible(launch->go[0]);
 	err = clone_and_seize(launch, pid, stage);
 	close(launch->go[0]);
 	close(launch->go[1]);

@@ -21,13 +21,20 @@
 struct memmap_launch;
 
 /*
- * Make a child, seize it, and let it go on to install the filter and execute argv[0].
+ * Make a child, seize it, and let it go on to install the filter and execute argv[0]. `by_notices`:
+ * have frequent calls told by notices, if the kernel can; see memmap_launch_listener().
  *
  * Returns:     0, the child and what it is told by; `argv` must stay until that is ended
  *              a negative errno, and in `*stage` what failed; the child is gone
  */
-int memmap_launch(char *const argv[], pid_t *pid, struct memmap_launch **out,
+int memmap_launch(char *const argv[], bool by_notices, pid_t *pid, struct memmap_launch **out,
 		  enum memmap_tracer_stage *stage);
+
+/*
+ * When the child has a listener of notices, it stops once before it executes the program, at a call
+ * that does nothing. Which of its descriptors that is then; -1: it has none.
+ */
+int memmap_launch_listener(const struct memmap_launch *launch);
 
 /*
  * Once the child has executed the program or died: free what it was told by. NULL is ignored.

@@ -40,7 +40,7 @@ int memmap_open_file_pidfd_open(pid_t pid)
 	return pidfd < 0 ? -errno : pidfd;
 }
 
-static int duplicate(int pidfd, int fd)
+int memmap_open_file_duplicate(int pidfd, int fd)
 {
 	const int local = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 	return local < 0 ? -errno : local;
@@ -112,7 +112,8 @@ int memmap_open_file_look(pid_t pid, int pidfd, int fd, struct memmap_open_file 
 		return -EBADF;
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
-	*out = (struct memmap_open_file){.local_fd = pidfd < 0 ? -1 : duplicate(pidfd, fd)};
+	*out = (struct memmap_open_file){
+		.local_fd = pidfd < 0 ? -1 : memmap_open_file_duplicate(pidfd, fd)};
 	if (out->local_fd == -EBADF)
 		return -EBADF;
 	if (out->local_fd < 0)

@@ -40,8 +40,11 @@ struct memmap_open_file {
 	bool pipe_like; /* pipe, socket, directory, ...: cannot be mapped */
 };
 
-/** A pidfd of the process `pid`, for memmap_open_file_look(); a negative errno: there is none. */
+/** A pidfd of the process `pid`; a negative errno: there is none. */
 int memmap_open_file_pidfd_open(pid_t pid);
+
+/** A duplicate of descriptor `fd` of the process that `pidfd` is of; or a negative errno. */
+int memmap_open_file_duplicate(int pidfd, int fd);
 
 /**
  * Look at descriptor `fd` of process `pid`. `pidfd` is of that process; negative: do without, and

@@ -10,19 +10,24 @@
 
 #include "traced_calls.h"
 
+#include <linux/seccomp.h>
 #include <stddef.h>
 
-static struct sock_filter instructions[] = {
-#include "seccomp_program.inc"
+static struct sock_filter stops[] = {
+#include "seccomp_stops.inc"
 };
 
-const struct sock_fprog *memmap_seccomp_filter(void)
+static struct sock_filter notices[] = {
+#include "seccomp_notices.inc"
+};
+
+const struct sock_fprog *memmap_seccomp_filter(bool by_notices)
 {
-	static const struct sock_fprog program = {
-		.len = sizeof(instructions) / sizeof(instructions[0]),
-		.filter = instructions,
+	static const struct sock_fprog programs[] = {
+		{.len = sizeof(stops) / sizeof(stops[0]), .filter = stops},
+		{.len = sizeof(notices) / sizeof(notices[0]), .filter = notices},
 	};
-	return &program;
+	return &programs[by_notices];
 }
 
 static bool is_one_of(uint64_t value, const unsigned int *values, size_t nr)
@@ -33,7 +38,20 @@ static bool is_one_of(uint64_t value, const unsigned int *values, size_t nr)
 	return false;
 }
 
+static bool is_call(uint64_t number, const int *numbers, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (number == (uint64_t)numbers[i])
+			return true;
+	return false;
+}
+
 #define IS_ONE_OF(value, values) is_one_of(value, values, sizeof(values) / sizeof((values)[0]))
+
+bool memmap_seccomp_filter_notices(uint64_t number)
+{
+	return is_call(number, noticed_calls, sizeof(noticed_calls) / sizeof(noticed_calls[0]));
+}
 
 bool memmap_seccomp_filter_stops(uint64_t number, const uint64_t args[6])
 {
@@ -51,12 +69,13 @@ bool memmap_seccomp_filter_stops(uint64_t number, const uint64_t args[6])
 	case SYS_ioctl:
 		return (uint32_t)args[1] == IOCTL_UFFDIO_REGISTER ||
 		       (uint32_t)args[1] == IOCTL_UFFDIO_UNREGISTER;
+	case SYS_seccomp:
+		return (uint32_t)args[0] == SECCOMP_SET_MODE_FILTER &&
+		       (args[1] & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
 	case SYS_clone:
 		return (args[0] & CLONE_UNTRACED) != 0;
 	default:
-		for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-			if (number == (uint64_t)calls[i])
-				return true;
-		return false;
+		return memmap_seccomp_filter_notices(number) ||
+		       is_call(number, calls, sizeof(calls) / sizeof(calls[0]));
 	}
 }

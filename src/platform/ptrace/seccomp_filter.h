@@ -11,9 +11,13 @@
 
 /*
  * What to give to seccomp(2), with SECCOMP_FILTER_FLAG_SPEC_ALLOW: nothing here is to be kept
- * secret.
+ * secret. `by_notices`: the frequent calls are told by notices, and it is installed with
+ * SECCOMP_FILTER_FLAG_NEW_LISTENER; see notices.h.
  */
-const struct sock_fprog *memmap_seccomp_filter(void);
+const struct sock_fprog *memmap_seccomp_filter(bool by_notices);
+
+/* Is this one of the calls that are told by notices? */
+bool memmap_seccomp_filter_notices(uint64_t number);
 
 /*
  * Would the filter stop this native call? For processes that cannot be put under it, since they run

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes the seccomp filter when memmap is built: prints the instructions that libseccomp has
+ * Makes the seccomp filters when memmap is built: prints the instructions that libseccomp has
  * assembled, for seccomp_filter.c to include. A program that is traced so does not wait for that.
+ *
+ *   memmap_seccomp_generate stops|notices
+ *
+ * `stops`: every call stops. `notices`: the frequent ones are told by notices (see notices.h).
  *
  * Calls of a foreign ABI stop too: their numbers mean other things, so nothing could be checked
  * behind our back.
@@ -10,16 +14,24 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static int add_rules(scmp_filter_ctx filter)
+/* What the kernel does that builds this need not know of notices. */
+#define API_WITH_NOTICES 5
+
+static int add_rules(scmp_filter_ctx filter, bool by_notices)
 {
 	const uint32_t stop = SCMP_ACT_TRACE(0);
 	int err = 0;
+	for (size_t i = 0; i < sizeof(noticed_calls) / sizeof(noticed_calls[0]) && !err; i++)
+		err = seccomp_rule_add(filter, by_notices ? SCMP_ACT_NOTIFY : stop,
+				       noticed_calls[i], 0);
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]) && !err; i++)
 		err = seccomp_rule_add(filter, stop, calls[i], 0);
 	for (size_t i = 0; i < sizeof(prctl_options) / sizeof(prctl_options[0]) && !err; i++)
@@ -50,6 +62,13 @@ static int add_rules(scmp_filter_ctx filter)
 		err = seccomp_rule_add(
 			filter, stop, SYS_ioctl, 1,
 			SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, IOCTL_UFFDIO_UNREGISTER));
+	/* There is room for one listener, ours: it will be refused. */
+	if (!err && by_notices)
+		err = seccomp_rule_add(
+			filter, stop, SYS_seccomp, 2,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, SECCOMP_SET_MODE_FILTER),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+				SECCOMP_FILTER_FLAG_NEW_LISTENER));
 	/* A child that asks not to be traced would find its memory calls refused: see tracer.c. */
 	if (!err)
 		err = seccomp_rule_add(filter, stop, SYS_clone, 1,
@@ -57,23 +76,29 @@ static int add_rules(scmp_filter_ctx filter)
 	return err;
 }
 
-static int make(scmp_filter_ctx filter, int fd)
+static int make(scmp_filter_ctx filter, bool by_notices, int fd)
 {
 	int err = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRACE(0));
 	/* A binary search over the calls' numbers instead of a chain of comparisons. */
 	if (!err)
 		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!err)
-		err = add_rules(filter);
+		err = add_rules(filter, by_notices);
 	return err ? err : seccomp_export_bpf(filter, fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	const bool by_notices = argc == 2 && strcmp(argv[1], "notices") == 0;
+	if (argc != 2 || (!by_notices && strcmp(argv[1], "stops") != 0)) {
+		fprintf(stderr, "usage: memmap_seccomp_generate stops|notices\n");
+		return 2;
+	}
+	(void)seccomp_api_set(API_WITH_NOTICES);
 	/* libseccomp hands the program out only through a descriptor. */
 	FILE *program = tmpfile();
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-	int err = program && filter ? make(filter, fileno(program)) : -ENOMEM;
+	int err = program && filter ? make(filter, by_notices, fileno(program)) : -ENOMEM;
 	seccomp_release(filter);
 	if (err) {
 		fprintf(stderr, "seccomp_generate: %s\n", strerror(-err));

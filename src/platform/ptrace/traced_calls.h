@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which calls stop a traced program. Two read this: the filter's generator (seccomp_generate.c),
- * and memmap_seccomp_filter_stops() for processes that no filter can be put on.
+ * and seccomp_filter.c, for processes that no filter can be put on.
  *
  * Those that change VMAs, those whose result depends on them, and those that change what decides
- * either (limits, personality). Attempts to trace stop too, since they fail. Where only some
+ * either (limits, personality). Attempts to trace stop too, since they fail, and so do, beside
+ * notices, attempts to supervise. Where only some
  * arguments matter, those are looked at, since a stop costs ten times the call.
  */
 #ifndef MEMMAP_PLATFORM_PTRACE_TRACED_CALLS_H
@@ -33,29 +34,18 @@
 #define IOCTL_UFFDIO_REGISTER   0xc020aa00U
 #define IOCTL_UFFDIO_UNREGISTER 0x8010aa01U
 
-/* Calls that always stop. */
+/*
+ * Calls that are frequent, and that no pending signal cuts short: they may be told by notices (see
+ * notices.h).
+ */
+static const int noticed_calls[] = {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_brk};
+
+/* Other calls that always stop. */
 static const int calls[] = {
-	SYS_mmap,
-	SYS_munmap,
-	SYS_mprotect,
-	SYS_pkey_mprotect,
-	SYS_mremap,
-	SYS_brk,
-	SYS_msync,
-	SYS_remap_file_pages,
-	SYS_mlock,
-	SYS_mlock2,
-	SYS_munlock,
-	SYS_mlockall,
-	SYS_munlockall,
-	SYS_shmat,
-	SYS_shmdt,
-	SYS_madvise,
-	SYS_io_setup,
-	SYS_io_destroy,
-	SYS_mbind,
-	MEMMAP_NR_MSEAL,
-	SYS_process_madvise,
+	SYS_pkey_mprotect, SYS_msync,   SYS_remap_file_pages, SYS_mlock,
+	SYS_mlock2,        SYS_munlock, SYS_mlockall,         SYS_munlockall,
+	SYS_shmat,         SYS_shmdt,   SYS_madvise,          SYS_io_setup,
+	SYS_io_destroy,    SYS_mbind,   MEMMAP_NR_MSEAL,      SYS_process_madvise,
 };
 
 /* Limits that the model needs. */

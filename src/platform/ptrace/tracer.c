@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event loop: what waitpid(2) reports, told as events.
+ * The event loop: what waitpid(2) reports, and notices of calls (notices.h), told as events.
  *
  * The stops of a traced task, and what becomes of each:
  *
@@ -9,7 +9,8 @@
  *   system-call stop     that exit: CALL_EXIT. Resumed with PTRACE_CONT: the next call of no
  *                        interest runs at full speed
  *   exec, exit events    EXEC, EXITING
- *   an interrupt's stop  of a task that was asked to halt: HALTED
+ *   an interrupt's stop  of a task that was asked to halt: HALTED; or at the exit of a call that
+ *                        was told by a notice: CALL_EXIT
  *   fork, vfork, clone   CLONE. The child's first stop may be reported before this event or after
  *                        it; a child that comes first is kept stopped until its parent tells
  *   a signal             delivered, at once
@@ -42,6 +43,9 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Of some ends of processes no signal tells: so often they are looked for. */
+#define NOTICES_AWAITED_MS 200
 
 /* How long a child waits for its parent's event. The parent only needs to be given a processor. */
 #define EARLY_NS      UINT64_C(500000000)
@@ -120,11 +124,24 @@ static void end_early(struct memmap_tracer *tracer, struct memmap_task *task)
  * ---- Resuming ----
  */
 
+/* Go on with a call that was told by a notice. */
+static void answer(struct memmap_tracer *tracer, struct memmap_task *task)
+{
+	task->noticed = false;
+	/* It sleeps, and is not woken up by this: it halts when the call has been made. */
+	task->halts_at_exit = task->in_call && ptrace(PTRACE_INTERRUPT, task->tid, 0, 0) == 0;
+	notices_answer(&tracer->notices, task->notice);
+}
+
 void memmap_tracer_resume(struct memmap_tracer *tracer, struct memmap_task *task)
 {
 	if (!task->stopped)
 		return;
 	task->stopped = false;
+	if (task->noticed) {
+		answer(tracer, task);
+		return;
+	}
 	if (task->listening) {
 		task->listening = false;
 		ptrace(PTRACE_LISTEN, task->tid, 0, 0);
@@ -254,10 +271,32 @@ static bool seccomp_stop(struct memmap_task *task, struct memmap_trace_event *ev
 	return call_entry(task, &info, info.seccomp.nr, info.seccomp.args, event);
 }
 
+/* A call that is told by a notice. Returns whether there is an event to tell. */
+static bool notice(struct memmap_tracer *tracer, struct memmap_trace_event *event)
+{
+	struct seccomp_notif notice;
+	if (!notices_read(&tracer->notices, &notice))
+		return false;
+	struct memmap_task *task = tracer_find_task(tracer, (pid_t)notice.pid);
+	if (!task) {
+		notices_answer(&tracer->notices, notice.id);
+		return false;
+	}
+	task->stopped = task->noticed = task->in_call = true;
+	task->notice = notice.id;
+	event->kind = MEMMAP_TRACE_CALL_ENTRY;
+	event->task = task;
+	event->stopped = true;
+	event->call.number = (uint64_t)notice.data.nr;
+	event->call.ip = notice.data.instruction_pointer;
+	memcpy(event->call.args, notice.data.args, sizeof(event->call.args));
+	return true;
+}
+
 /* At the exit of a call. */
 static bool call_exit(struct memmap_task *task, struct memmap_trace_event *event)
 {
-	task->in_call = false;
+	task->in_call = task->halts_at_exit = false;
 	if (task->stripped) {
 		tracer_restore_untraced(task);
 		return false;
@@ -432,6 +471,7 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 {
 	const int signal = WSTOPSIG(status);
 	task->stopped = true;
+	task->noticed = false; /* killed: the call is off */
 	event->stopped = true;
 	int told = 0;
 	switch (status >> 16) {
@@ -450,7 +490,7 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 		told = 1;
 		break;
 	case PTRACE_EVENT_EXIT:
-		task->in_call = false;
+		task->in_call = task->halts_at_exit = false;
 		event->kind = MEMMAP_TRACE_EXITING;
 		event->status = exit_status(task->tid);
 		event->ends_process = ends_process(task->tid, event->status);
@@ -459,12 +499,17 @@ static int task_stopped(struct memmap_tracer *tracer, struct memmap_task *task, 
 	case PTRACE_EVENT_STOP:
 		/* A group stop has the signal that caused it; a new child's first stop SIGTRAP. */
 		task->listening = signal != SIGTRAP;
+		if (task->halts_at_exit)
+			told = call_exit(task, event);
 		break;
 	case 0:
-		if (signal == (SIGTRAP | 0x80))
+		if (signal == (SIGTRAP | 0x80)) {
 			told = call_stop(tracer, task, event);
-		else
+		} else {
 			task->deliver = signal;
+			if (tracer->by_notices)
+				notices_restart(task->tid);
+		}
 		break;
 	default:
 		break;
@@ -520,26 +565,55 @@ static bool overdue(struct memmap_tracer *tracer, struct memmap_task *task,
 	return true;
 }
 
-/* Returns 0 when a task has waited too long for its parent's event. */
-static pid_t wait_for_stop(struct memmap_tracer *tracer, int *status)
+/* What there is to look at next. */
+enum sign {
+	SIGN_REPORT,  /* by waitpid(2) */
+	SIGN_NOTICE,  /* there may be one */
+	SIGN_OVERDUE, /* a task has waited too long for its parent's event */
+	SIGN_ERROR,   /* of waitpid(2), in errno */
+};
+
+static enum sign wait_for_sign(struct memmap_tracer *tracer, pid_t *tid, int *status)
 {
-	pid_t tid;
-	while ((tid = waitpid(-1, status, __WALL | (tracer->nr_early > 0 ? WNOHANG : 0))) == 0) {
-		const struct timespec pause = {.tv_nsec = EARLY_LOOK_NS};
-		if (find_overdue(tracer))
-			return 0;
-		nanosleep(&pause, NULL);
+	const struct timespec pause = {.tv_nsec = EARLY_LOOK_NS};
+	for (;;) {
+		const bool goes_on = tracer->by_notices || tracer->nr_early > 0;
+		if (!tracer->by_notices || tracer->notices.ptrace) {
+			*tid = waitpid(-1, status, __WALL | (goes_on ? WNOHANG : 0));
+			if (*tid != 0)
+				return *tid < 0 ? SIGN_ERROR : SIGN_REPORT;
+			tracer->notices.ptrace = false;
+		}
+		if (tracer->nr_early > 0 && find_overdue(tracer))
+			return SIGN_OVERDUE;
+		if (!tracer->by_notices) {
+			nanosleep(&pause, NULL);
+			continue;
+		}
+		const int ms = tracer->nr_early > 0 ? EARLY_LOOK_NS / 1000000 : NOTICES_AWAITED_MS;
+		switch (notices_wait(&tracer->notices, ms)) {
+		case NOTICES_CALL:
+			return SIGN_NOTICE;
+		case NOTICES_NOTHING:
+			if (tracer_asked_to_leave()) {
+				errno = EINTR;
+				return SIGN_ERROR;
+			}
+			break;
+		case NOTICES_PTRACE:
+			break;
+		}
 	}
-	return tid;
 }
 
-static pid_t wait_for_report(struct memmap_tracer *tracer, int *status)
+static enum sign next_sign(struct memmap_tracer *tracer, pid_t *tid, int *status)
 {
 	if (tracer->next_report == tracer->nr_reports)
-		return wait_for_stop(tracer, status);
+		return wait_for_sign(tracer, tid, status);
 	const struct tracer_report *report = &tracer->reports[tracer->next_report++];
+	*tid = report->tid;
 	*status = report->status;
-	return report->tid;
+	return SIGN_REPORT;
 }
 
 static int next(struct memmap_tracer *tracer, struct memmap_trace_event *event)
@@ -552,17 +626,19 @@ static int next(struct memmap_tracer *tracer, struct memmap_trace_event *event)
 			return 0;
 		}
 		int status;
-		pid_t tid = wait_for_report(tracer, &status);
-		if (tid < 0) {
-			if (errno == EINTR)
-				continue;
-			if (errno != ECHILD)
-				return -errno;
+		pid_t tid;
+		const enum sign sign = next_sign(tracer, &tid, &status);
+		if (sign == SIGN_ERROR && errno == EINTR)
+			continue;
+		if (sign == SIGN_ERROR && errno != ECHILD)
+			return -errno;
+		if (sign == SIGN_ERROR) {
 			event->kind = MEMMAP_TRACE_DONE;
 			return 0;
 		}
-		if (tid == 0) {
-			if (overdue(tracer, find_overdue(tracer), event))
+		if (sign != SIGN_REPORT) {
+			if (sign == SIGN_NOTICE ? notice(tracer, event)
+						: overdue(tracer, find_overdue(tracer), event))
 				return 0;
 			continue;
 		}
@@ -637,7 +713,7 @@ static void reap_all(void)
 	}
 }
 
-int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
+int memmap_tracer_start(char *const argv[], bool exits, struct memmap_tracer **out,
 			enum memmap_tracer_stage *stage)
 {
 	struct memmap_tracer *tracer = calloc(1, sizeof(*tracer));
@@ -645,7 +721,7 @@ int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
 	if (!tracer)
 		return -ENOMEM;
 	tracer->options = MEMMAP_LAUNCH_OPTIONS;
-	int err = memmap_launch(argv, &tracer->root, &tracer->launch, stage);
+	int err = memmap_launch(argv, !exits, &tracer->root, &tracer->launch, stage);
 	if (err) {
 		free(tracer);
 		return err;
@@ -662,20 +738,34 @@ int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
 	return 0;
 }
 
+/* The child stands at its first call under the filter: it may have a listener for us. */
+static int take_over_listener(struct memmap_tracer *tracer)
+{
+	const int fd = memmap_launch_listener(tracer->launch);
+	if (fd < 0 || tracer->by_notices)
+		return 0;
+	const int err = notices_open(&tracer->notices, tracer->root, fd);
+	tracer->by_notices = !err;
+	return err;
+}
+
 int memmap_tracer_await_exec(struct memmap_tracer *tracer, enum memmap_tracer_stage *stage)
 {
 	/*
-	 * Up to the exec, the only stops of interest are the exec itself and the end of the child.
+	 * Up to the exec, the only stops of interest are the exec itself, the one before it, and
+	 * the end of the child.
 	 */
 	*stage = MEMMAP_TRACER_FORK;
 	int err = 0;
 	bool waiting = true;
 	while (waiting) {
 		err = memmap_tracer_next(tracer, &tracer->early);
+		if (!err && tracer->early.kind == MEMMAP_TRACE_CALL_ENTRY)
+			err = take_over_listener(tracer);
 		waiting = !err && tracer->early.kind != MEMMAP_TRACE_EXEC &&
 			  tracer->early.kind != MEMMAP_TRACE_EXITED;
 		if (waiting && tracer->early.stopped)
-			memmap_tracer_resume(tracer, tracer->early.task);
+			memmap_tracer_resume_past_exit(tracer, tracer->early.task);
 	}
 	if (err)
 		return err;
@@ -701,6 +791,8 @@ void memmap_tracer_release(struct memmap_tracer *tracer)
 		reap_all();
 	enum memmap_tracer_stage stage;
 	(void)memmap_launch_end(tracer->launch, &stage);
+	if (tracer->by_notices)
+		notices_close(&tracer->notices);
 	for (size_t i = 0; i < TRACER_NR_BUCKETS; i++) {
 		struct memmap_task *next;
 		for (struct memmap_task *task = tracer->buckets[i]; task; task = next) {

@@ -50,6 +50,9 @@ struct memmap_task {
 	bool is_thread;       /* another is its process's first: its end is told once, as EXITED */
 	bool no_exit;         /* it does not stop on its way out */
 	bool in_call;         /* between a call's two stops */
+	bool noticed;         /* it stands at a call that was told by a notice */
+	uint64_t notice;      /* which one */
+	bool halts_at_exit;   /* from such a call, where its exit is wanted */
 	bool halting;         /* asked to halt: its next stop is told, whatever it is for */
 	bool listening;       /* stopped by job control */
 	bool untold;          /* attached to, and not told of yet */
@@ -120,13 +123,18 @@ struct memmap_tracer;
  * Start `argv[0]` (looked up in PATH) under trace. A child is on its way to execute it when this
  * returns: do what else there is to do, and then wait for it with memmap_tracer_await_exec().
  *
+ * `exits`: the exits of most calls will be wanted. If not, frequent calls are told in a way that
+ * costs half as much, where the kernel can (see notices.h): a program that wants to supervise
+ * system calls itself is refused it (EBUSY), and SIGCHLD is blocked here until the tracer is
+ * released.
+ *
  * Signals that come to this process afterwards and were meant for the program are passed on to it;
  * see memmap_tracer_forward_signals().
  *
  * Returns:     0
  *              a negative errno, and in `*stage` what failed; the child is gone
  */
-int memmap_tracer_start(char *const argv[], struct memmap_tracer **out,
+int memmap_tracer_start(char *const argv[], bool exits, struct memmap_tracer **out,
 			enum memmap_tracer_stage *stage);
 
 /**

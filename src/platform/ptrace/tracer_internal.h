@@ -6,6 +6,7 @@
 #ifndef MEMMAP_PLATFORM_PTRACE_TRACER_INTERNAL_H
 #define MEMMAP_PLATFORM_PTRACE_TRACER_INTERNAL_H
 
+#include "notices.h"
 #include "tracer.h"
 
 #define TRACER_NR_BUCKETS 1024u
@@ -21,7 +22,9 @@ struct memmap_tracer {
 	struct memmap_launch *launch; /* until the program is executed */
 	int options;                  /* of ptrace(2), that every task has at first */
 	bool attached;                /* to a process that ran already: every call stops */
-	bool leaving;                 /* at the next event all are killed; attached: let go */
+	bool by_notices;              /* frequent calls are told by `notices` */
+	struct notices notices;
+	bool leaving; /* at the next event all are killed; attached: let go */
 	size_t nr_tasks;
 	size_t nr_early;             /* tasks that wait for their parent's event */
 	struct memmap_task *gone;    /* told of as EXITED: freed at the next event */

@@ -188,6 +188,7 @@ static json_t *report_of(const struct trace *trace)
 	json_object_set_new(report, "checks_seconds", json_real((double)trace->checks_ns / 1e9));
 	json_object_set_new(report, "calls", json_number(c->calls));
 	json_object_set_new(report, "refused_tracing", json_number(c->refused_tracing));
+	json_object_set_new(report, "refused_supervising", json_number(c->refused_supervising));
 	json_object_set_new(report, "adopted", json_number(c->adopted));
 	json_object_set_new(report, "checks", checks_of(c));
 	json_object_set_new(

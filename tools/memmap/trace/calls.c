@@ -72,6 +72,7 @@ static const struct {
 	{SYS_mbind, "mbind", CALL_MBIND, {ADDRESS, SIZE, INT, ADDRESS, INT, HEX}},
 	{SYS_ioctl, "ioctl", CALL_IOCTL, {INT, HEX, ADDRESS}},
 	{SYS_ptrace, "ptrace", CALL_PTRACE, {HEX, INT, ADDRESS, HEX}},
+	{SYS_seccomp, "seccomp", CALL_SECCOMP, {INT, HEX, ADDRESS}},
 	{UINT64_MAX, "other", CALL_OTHER, {HEX, HEX, HEX, HEX, HEX, HEX}},
 };
 

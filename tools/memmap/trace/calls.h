@@ -39,6 +39,7 @@ enum call_id {
 	CALL_MBIND,
 	CALL_IOCTL,
 	CALL_PTRACE,
+	CALL_SECCOMP,
 	CALL_OTHER,
 	NR_CALLS,
 };

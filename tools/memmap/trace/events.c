@@ -37,9 +37,6 @@
 #define COPIES_CHECKED_AT_FIRST 4u
 #define COPIES_CHECKED_OF       8u
 
-/* How long maps is asked again whether a call was made, before its thread is halted. */
-#define ASK_AGAIN_NS 50000u
-
 /*
  * ---- Processes and threads ----
  */
@@ -255,16 +252,6 @@ static void enqueue(struct space *space, struct thread *thread)
 	space->last_waiting = thread;
 }
 
-/* Most calls are over within the time that it takes to ask again. */
-static bool soon_over(struct trace *trace, struct space *space)
-{
-	const uint64_t until = memmap_monotonic_ns() + ASK_AGAIN_NS;
-	while (still_in_flight(trace, space))
-		if (memmap_monotonic_ns() > until)
-			return false;
-	return true;
-}
-
 static void call_entry(struct trace *trace, struct thread *thread,
 		       const struct memmap_traced_call *call)
 {
@@ -274,7 +261,7 @@ static void call_entry(struct trace *trace, struct thread *thread,
 	thread->id = call_by_number(call->number);
 	enqueue(space, thread);
 	const struct thread *before = space->in_flight;
-	if (!before || (before->unwatched && soon_over(trace, space)))
+	if (!before || (before->unwatched && !still_in_flight(trace, space)))
 		next_call(trace, space);
 	else if (before->unwatched) /* Nobody may ever hear of it again, unless asked for. */
 		memmap_tracer_halt(trace->tracer, before->task);

@@ -56,6 +56,17 @@ void trace_refused_tracing(struct trace *trace, const struct thread *thread)
 		   (int)process->pid, process->command ? process->command : "?");
 }
 
+void trace_refused_supervising(struct trace *trace, const struct thread *thread)
+{
+	const struct process *process = thread->process;
+	if (trace->counts.refused_supervising++ > 0 || trace->options->quiet)
+		return;
+	error_line("process %d (%s) wants to supervise system calls and was refused it (EBUSY): "
+		   "memmap "
+		   "does so itself; with --strict it does not",
+		   (int)process->pid, process->command ? process->command : "?");
+}
+
 int exit_code_of(int wait_status)
 {
 	return WIFSIGNALED(wait_status) ? EXIT_SIGNAL_BASE + WTERMSIG(wait_status)

@@ -553,6 +553,7 @@ static enum mirror_mode make_call(struct trace *trace, struct thread *thread)
 	case CALL_PRLIMIT64:
 	case CALL_PERSONALITY:
 	case CALL_PTRACE:
+	case CALL_SECCOMP:
 		return MIRROR_NOTHING;
 	default:
 		return MIRROR_ADOPT;
@@ -595,10 +596,12 @@ void mirror_entry(struct trace *trace, struct thread *thread)
 void mirror_exit(struct trace *trace, struct thread *thread)
 {
 	if (thread->mode == MIRROR_NOTHING) {
-		if (thread->id != CALL_PTRACE)
-			limits_exit(trace, thread);
-		else if (thread->call.result < 0)
+		if (thread->id == CALL_PTRACE && thread->call.result < 0)
 			trace_refused_tracing(trace, thread);
+		else if (thread->id == CALL_SECCOMP && thread->call.result == -EBUSY)
+			trace_refused_supervising(trace, thread);
+		else if (thread->id != CALL_PTRACE && thread->id != CALL_SECCOMP)
+			limits_exit(trace, thread);
 		return;
 	}
 	if (thread->mode == MIRROR_ADOPT && thread->id == CALL_BRK)
@@ -666,6 +669,7 @@ void mirror_touched(const struct thread *thread, struct memmap_addr_range touche
 		break;
 	case CALL_MSYNC:
 	case CALL_PTRACE:
+	case CALL_SECCOMP:
 		break;
 	case CALL_BRK: {
 		const uint64_t start = memmap_mm_get_layout(thread->process->space->mm).start_brk;

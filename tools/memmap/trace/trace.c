@@ -256,7 +256,8 @@ static int begin(struct trace *trace)
 		err = attach(trace, &stage);
 		return err ? explain_attach(options->pid, stage, err) : 0;
 	}
-	err = memmap_tracer_start(options->command, &trace->tracer, &stage);
+	err = memmap_tracer_start(options->command, all_are_watched(options), &trace->tracer,
+				  &stage);
 	/* The child is on its way meanwhile. */
 	if (!err && !prepare(trace))
 		return EXIT_MEMMAP_FAILED;

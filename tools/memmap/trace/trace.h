@@ -53,7 +53,8 @@ struct trace_counts {
 	uint64_t boundaries_exact, boundaries_kernel_only;
 	uint64_t boundaries_unordered; /* only the model's, beside other threads: see check.c */
 	uint64_t differences;
-	uint64_t refused_tracing; /* attempts of programs to trace that failed */
+	uint64_t refused_tracing;     /* attempts of programs to trace that failed */
+	uint64_t refused_supervising; /* those to supervise system calls by seccomp */
 	uint64_t processes;
 };
 
@@ -121,6 +122,9 @@ void trace_fail(struct trace *trace, const char *format, ...) __attribute__((for
 
 /** A thread could not trace, or be traced, since it is traced: tell, the first time, at once. */
 void trace_refused_tracing(struct trace *trace, const struct thread *thread);
+
+/** A thread could not be told of system calls by seccomp, since memmap is: tell, the first time. */
+void trace_refused_supervising(struct trace *trace, const struct thread *thread);
 
 /** The exit status that stands for a wait status: N, or 128 + the signal. */
 int exit_code_of(int wait_status);
@@ -206,6 +210,9 @@ void ioctl_exit(const struct trace *trace, struct thread *thread);
  * makes it.
  */
 bool call_shows(const struct thread *thread);
+
+/** Is every call's result or duration asked for? */
+bool all_are_watched(const struct trace_options *options);
 
 /**
  * The model has made the call, whose success `shows`. May the program go on without a stop at the

@@ -79,14 +79,17 @@ bool call_shows(const struct thread *thread)
 	}
 }
 
+bool all_are_watched(const struct trace_options *options)
+{
+	return options->strict || options->log_path || options->stacks || options->pid;
+}
+
 bool may_go_unwatched(const struct trace *trace, const struct thread *thread, bool shows)
 {
-	const struct trace_options *options = trace->options;
 	const uint64_t nr = trace->calls.made[thread->id];
 	if (thread->mode != MIRROR_DONE || !shows || thread->predicted < 0)
 		return false;
-	if (options->strict || options->log_path || options->stacks || options->pid ||
-	    trace->counts.differences > 0)
+	if (all_are_watched(trace->options) || trace->counts.differences > 0)
 		return false;
 	/* Only the whole will tell: others would have to halt it to know that it was made. */
 	if (!check_near_decides(trace, thread->process->space))
