@@ -90,6 +90,15 @@ grep -q 'exited with 7' err || fail "the summary: $(cat err)"
 "$CHECK_REPORT" report.json || fail "the report of a program that ended"
 grep -q '</svg>' plot.svg || fail "the plot of a program that ended"
 
+# Segments of shared memory that it had attached before.
+begin attached_segments
+attach --strict --report=report.json
+sleep 0.3
+finish 7 "with segments, while it is traced"
+wait "$memmap" || fail "exit status $? with segments: $(cat err)"
+grep -q '"kernel_only": 0,' report.json || fail "boundaries in segments: $(grep kernel_only report.json)"
+grep -q '"mprotect": [1-9]' report.json || fail "nothing was traced in segments"
+
 # It is killed while it is traced.
 begin attached
 attach -q --report=report.json

@@ -949,6 +949,24 @@ static void *run_on(void *arg)
 	return NULL;
 }
 
+/* Segments that were attached before: what is cut in them does not come together again. */
+static void attached_segments(void)
+{
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+	int id = shmget(IPC_PRIVATE, 5 * PAGE, IPC_CREAT | 0600);
+	CHECK(id >= 0);
+	char *p = shmat(id, NULL, 0);
+	CHECK(p != (void *)-1 && shmat(id, NULL, SHM_RDONLY) != (void *)-1);
+	CHECK(shmctl(id, IPC_RMID, NULL) == 0);
+	printf("%d\n", (int)getpid());
+	fflush(stdout);
+	while (poll(&input, 1, 5) == 0) {
+		CHECK(mprotect(p, 2 * PAGE, PROT_READ) == 0);
+		CHECK(mprotect(p, 2 * PAGE, RW) == 0);
+	}
+	_exit(7);
+}
+
 /*
  * Run for long, for whoever wants to attach: threads that map and unmap, children, a heap that
  * grows and shrinks, until a line comes; then end with 7 if all went well.
@@ -1025,6 +1043,7 @@ static const struct {
 	{"own_filter", own_filter},
 	{"supervise", supervise},
 	{"attached", attached},
+	{"attached_segments", attached_segments},
 	{"foreign", foreign},
 	{"interfered", interfered},
 	{"interfered_heap", interfered_heap},

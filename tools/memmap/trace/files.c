@@ -423,6 +423,14 @@ void files_adopt_descriptors(struct files *files, pid_t pid)
 	closedir(descriptors);
 }
 
+/* Is it a segment of System V shared memory, by what maps shows of it? */
+static bool is_segment(uint64_t device, const char *name, size_t name_length)
+{
+	static const char beginning[] = "/SYSV";
+	return device == makedev(0, 1) && name_length >= sizeof(beginning) - 1 &&
+	       memcmp(name, beginning, sizeof(beginning) - 1) == 0;
+}
+
 int files_show(struct files *files, uint64_t device, uint64_t inode, const char *name,
 	       size_t name_length, struct opened_file **out)
 {
@@ -438,6 +446,8 @@ int files_show(struct files *files, uint64_t device, uint64_t inode, const char 
 	struct opened_file *opened = make_opened(file, name, name_length);
 	if (!opened)
 		return -ENOMEM;
+	if (is_segment(device, name, name_length))
+		opened->facts.extra_flags = MEMMAP_VM_CLOSES;
 	*out = opened;
 	return 0;
 }

@@ -134,6 +134,8 @@ static int set_file(struct batch *batch, const struct memmap_maps_line *line,
 	vma->identity = &opened->identity;
 	vma->mappable = &opened->file->mappable;
 	vma->offset = line->offset;
+	/* smaps does not show that what is attached counts. */
+	vma->flags |= opened->facts.extra_flags & MEMMAP_VM_CLOSES;
 	return 0;
 }
 
