@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What it costs to run under `memmap trace`: real programs alone, under a tracer that does nothing
- * but stop (stops.c), traced, and traced strictly, when the exit of every call is seen.
+ * What it costs to run under `memmap trace`: real programs alone, with the tracing engine alone
+ * (engine.c), traced, and traced strictly, when the exit of every call is seen.
  *
- *   bench_trace [--rounds=N] [--only=NAME] MEMMAP STOPS [PLOT.svg]
+ *   bench_trace [--rounds=N] [--only=NAME] MEMMAP ENGINE [PLOT.svg]
  *
  * The four ways take turns, in an order that changes from round to round, so that whatever else
  * the machine does meets all of them alike. A ratio is taken within each round, and the median over
@@ -103,9 +103,9 @@ static const struct workload workloads[] = {
 
 /* ---- How it is run ---- */
 
-enum way { ALONE, STOPS, TRACED, STRICT, NR_WAYS };
+enum way { ALONE, ENGINE, TRACED, STRICT, NR_WAYS };
 
-static const char *memmap_path, *stops_path;
+static const char *memmap_path, *engine_path;
 
 /* What one run took, in ns. */
 struct cost {
@@ -125,8 +125,8 @@ static bool run(const struct workload *workload, enum way way, const char *repor
 	const char *argv[MOST_ARGUMENTS + 8] = {0};
 	char report_option[64];
 	size_t nr = 0;
-	if (way == STOPS)
-		argv[nr++] = stops_path;
+	if (way == ENGINE)
+		argv[nr++] = engine_path;
 	if (way == TRACED || way == STRICT) {
 		argv[nr++] = memmap_path;
 		argv[nr++] = "trace";
@@ -255,7 +255,7 @@ static bool measure(const struct workload *workload, size_t rounds, double *time
 	if (!run(workload, ALONE, NULL, &costs[ALONE]) || !count_calls(workload, result))
 		return false;
 	double *alone = times, *cpu_ratios = times + NR_WAYS * rounds, *ratios[NR_WAYS];
-	for (size_t way = STOPS; way < NR_WAYS; way++)
+	for (size_t way = ENGINE; way < NR_WAYS; way++)
 		ratios[way] = times + way * rounds;
 	for (size_t round = 0; round < rounds; round++) {
 		show_progress(workload->name, round + 1, rounds);
@@ -265,7 +265,7 @@ static bool measure(const struct workload *workload, size_t rounds, double *time
 				return false;
 		}
 		alone[round] = costs[ALONE].wall;
-		for (size_t way = STOPS; way < NR_WAYS; way++)
+		for (size_t way = ENGINE; way < NR_WAYS; way++)
 			ratios[way][round] = costs[way].wall / costs[ALONE].wall;
 		cpu_ratios[round] = costs[TRACED].cpu / costs[ALONE].cpu;
 	}
@@ -274,7 +274,7 @@ static bool measure(const struct workload *workload, size_t rounds, double *time
 	result->alone = median / 1e6;
 	result->noise =
 		(quantile(alone, rounds, 0.75) - quantile(alone, rounds, 0.25)) / 2 / median;
-	for (size_t way = STOPS; way < NR_WAYS; way++) {
+	for (size_t way = ENGINE; way < NR_WAYS; way++) {
 		qsort(ratios[way], rounds, sizeof(double), compare_doubles);
 		result->ratio[way] = quantile(ratios[way], rounds, 0.5);
 		result->low[way] = quantile(ratios[way], rounds, 0.25);
@@ -294,7 +294,7 @@ static bool measure(const struct workload *workload, size_t rounds, double *time
 static void print_table(const struct result *results)
 {
 	printf("\n%-9s %10s %7s %8s %9s %9s %10s %8s %10s %9s %7s %7s\n", "program", "alone",
-	       "noise", "stops", "traced", "its CPU", "--strict", "calls", "processes", "a call",
+	       "noise", "engine", "traced", "its CPU", "--strict", "calls", "processes", "a call",
 	       "model", "checks");
 	for (size_t i = 0; i < NR_WORKLOADS; i++) {
 		const struct result *r = &results[i];
@@ -305,14 +305,13 @@ static void print_table(const struct result *results)
 			(void)snprintf(call, sizeof(call), "%.1f us", r->call_us);
 		printf("%-9s %7.1f ms %5.1f %% %7.2fx %8.2fx %8.2fx %9.2fx %8" PRIu64 " %10" PRIu64
 		       " %9s %5.1f %% %5.1f %%\n",
-		       workloads[i].name, r->alone, 100 * r->noise, r->ratio[STOPS],
+		       workloads[i].name, r->alone, 100 * r->noise, r->ratio[ENGINE],
 		       r->ratio[TRACED], r->cpu_ratio, r->ratio[STRICT], r->calls, r->processes,
 		       call, 100 * r->model, 100 * r->checks);
 	}
 	puts("\n"
 	     "alone      median; noise: half the spread of the middle half of these runs\n"
-	     "stops      under a tracer that stops the program once at each memory call, and does "
-	     "nothing\n"
+	     "engine     the tracing engine alone: it is told of each call, and does nothing\n"
 	     "traced     against the run alone of the same round, median; so are its neighbours\n"
 	     "its CPU    processor time, the tracer's included\n"
 	     "--strict   traced, with --strict: each call stops twice\n"
@@ -339,7 +338,7 @@ static double scale_x(double ratio, double most)
 static void draw_row(struct svg *svg, const struct workload *workload, const struct result *result,
 		     double y, double most)
 {
-	static const char *const classes[NR_WAYS] = {"", "stops", "traced", "strict"};
+	static const char *const classes[NR_WAYS] = {"", "engine", "traced", "strict"};
 	char text[PLOT_TEXT_SIZE];
 	plot_text_fit(workload->what, 10, PLOT_LEFT - 34, text, sizeof(text));
 	svg_put(svg,
@@ -377,7 +376,7 @@ static int draw_plot(const char *path, const struct result *results)
 	int rows = 0;
 	for (size_t i = 0; i < NR_WORKLOADS; i++) {
 		rows += results[i].measured;
-		for (size_t way = STOPS; way < NR_WAYS; way++)
+		for (size_t way = ENGINE; way < NR_WAYS; way++)
 			if (results[i].measured && results[i].high[way] > most)
 				most = results[i].high[way];
 	}
@@ -389,7 +388,7 @@ static int draw_plot(const char *path, const struct result *results)
 		"viewBox=\"0 0 %d %d\">\n<title>The cost of memmap trace</title>\n"
 		"<style>text{font-family:\"DejaVu "
 		"Sans\",Verdana,sans-serif;fill:#222}.n{font-weight:"
-		"bold}.d{fill:#666}.stops{fill:#bbb}.traced{fill:#0072b2}.strict{fill:#8cc3e6}."
+		"bold}.d{fill:#666}.engine{fill:#bbb}.traced{fill:#0072b2}.strict{fill:#8cc3e6}."
 		"spread{stroke:#222;"
 		"fill:none}.grid{stroke:#ddd}.one{stroke:#222}</style>\n"
 		"<rect width=\"%d\" height=\"%d\" fill=\"#fdfdfb\"/>\n",
@@ -402,7 +401,7 @@ static int draw_plot(const char *path, const struct result *results)
 	static const struct {
 		const char *class, *what;
 		int x;
-	} keys[] = {{"stops", "stopped at each call, nothing else", 20},
+	} keys[] = {{"engine", "told of each call, nothing else", 20},
 		    {"traced", "traced and checked", 260},
 		    {"strict", "with --strict, each call stopped twice", 420}};
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -437,7 +436,7 @@ static int draw_plot(const char *path, const struct result *results)
 
 static int usage(void)
 {
-	(void)fputs("usage: bench_trace [--rounds=N] [--only=NAME] MEMMAP STOPS [PLOT.svg]\n",
+	(void)fputs("usage: bench_trace [--rounds=N] [--only=NAME] MEMMAP ENGINE [PLOT.svg]\n",
 		    stderr);
 	return 2;
 }
@@ -461,7 +460,7 @@ int main(int argc, char **argv)
 	if (rounds < 3 || rounds > MOST_ROUNDS || argc - optind < 2 || argc - optind > 3)
 		return usage();
 	memmap_path = argv[optind];
-	stops_path = argv[optind + 1];
+	engine_path = argv[optind + 1];
 
 	double *times = calloc((NR_WAYS + 1) * rounds, sizeof(*times));
 	if (!times)

@@ -195,6 +195,23 @@ static void moved(void)
 	CHECK(mremap(p, 10 * PAGE, 20 * PAGE, 99) == MAP_FAILED && errno == EINVAL);
 }
 
+/*
+ * Moving memory that may be merged with other pages has these come apart first, which any pending
+ * signal, and a tracer's asking, cuts short.
+ */
+static void merged(void)
+{
+	char *p = map(NULL, 4 * PAGE, RW, ANON, -1, 0);
+	memset(p, 1, 4 * PAGE);
+	CHECK(madvise(p, 4 * PAGE, MADV_MERGEABLE) == 0 || errno == EINVAL);
+	for (size_t i = 0; i < 100; i++) {
+		const size_t before = i % 2 ? 8 : 4, after = 12 - before;
+		char *q = map(NULL, 8 * PAGE, PROT_NONE, ANON, -1, 0);
+		p = mremap(p, before * PAGE, after * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q);
+		CHECK(p == q);
+	}
+}
+
 static void locked(void)
 {
 	char *p = map(NULL, 16 * PAGE, RW, ANON, -1, 0);
@@ -1010,6 +1027,7 @@ static const struct {
 	{"grows_down", grows_down},
 	{"deep_stack", deep_stack},
 	{"moved", moved},
+	{"merged", merged},
 	{"locked", locked},
 	{"limited", limited},
 	{"limited_by_others", limited_by_others},

@@ -29,6 +29,10 @@ for name in "$@"; do
 			echo "not tested: this kernel cannot be asked for one VMA"
 		fi
 	fi
+	# No call is cut short by being traced, and made again.
+	for report in report.json unwatched.json; do
+		[ "$name" != merged ] || grep -q '"mremap": 100,*$' $report || fail "moves made twice: $(grep mremap $report)"
+	done
 	# One thread alone can be followed exactly: the kernel keeps no boundary that we do not.
 	case $name in
 	threads | meetings | undisturbed | vfork_ends | group_exits | orphans | first_ends | thread_exec | cloned) ;;

@@ -5,8 +5,8 @@
  *
  * Those that change VMAs, those whose result depends on them, and those that change what decides
  * either (limits, personality). Attempts to trace stop too, since they fail, and so do, beside
- * notices, attempts to supervise. Where only some
- * arguments matter, those are looked at, since a stop costs ten times the call.
+ * notices, attempts to supervise. Where only some arguments matter, those are looked at, since a
+ * stop costs ten times the call.
  */
 #ifndef MEMMAP_PLATFORM_PTRACE_TRACED_CALLS_H
 #define MEMMAP_PLATFORM_PTRACE_TRACED_CALLS_H
@@ -36,16 +36,16 @@
 
 /*
  * Calls that are frequent, and that no pending signal cuts short: they may be told by notices (see
- * notices.h).
+ * notices.h). (mremap() is cut short: where merged pages, MADV_MERGEABLE, have to come apart.)
  */
-static const int noticed_calls[] = {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_brk};
+static const int noticed_calls[] = {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_brk};
 
 /* Other calls that always stop. */
 static const int calls[] = {
-	SYS_pkey_mprotect, SYS_msync,   SYS_remap_file_pages, SYS_mlock,
-	SYS_mlock2,        SYS_munlock, SYS_mlockall,         SYS_munlockall,
-	SYS_shmat,         SYS_shmdt,   SYS_madvise,          SYS_io_setup,
-	SYS_io_destroy,    SYS_mbind,   MEMMAP_NR_MSEAL,      SYS_process_madvise,
+	SYS_pkey_mprotect, SYS_mremap,          SYS_msync,    SYS_remap_file_pages, SYS_mlock,
+	SYS_mlock2,        SYS_munlock,         SYS_mlockall, SYS_munlockall,       SYS_shmat,
+	SYS_shmdt,         SYS_madvise,         SYS_io_setup, SYS_io_destroy,       SYS_mbind,
+	MEMMAP_NR_MSEAL,   SYS_process_madvise,
 };
 
 /* Limits that the model needs. */

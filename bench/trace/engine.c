@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A tracer that does nothing: the program stops once at each memory call, as under `memmap trace`,
- * and is let go at once. What it costs is what stops cost, the least that any tracer by ptrace(2)
- * can cost.
+ * The tracing engine alone: it is told of each memory call, as `memmap trace` is, does nothing, and
+ * lets the program go on. That is the least that any tracer can cost who is told of each call by
+ * seccomp and ptrace(2).
  *
- *   bench_stops PROGRAM [ARGUMENT...]
+ *   bench_engine PROGRAM [ARGUMENT...]
  *
  * Exit status: the program's, 128 + the signal that killed it, or 125 when it cannot be run.
  */
@@ -24,7 +24,7 @@ static int exit_code_of(int status)
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		(void)fputs("usage: bench_stops PROGRAM [ARGUMENT...]\n", stderr);
+		(void)fputs("usage: bench_engine PROGRAM [ARGUMENT...]\n", stderr);
 		return 2;
 	}
 	struct memmap_tracer *tracer;
@@ -33,7 +33,7 @@ int main(int argc, char **argv)
 	if (!err)
 		err = memmap_tracer_await_exec(tracer, &stage);
 	if (err) {
-		(void)fprintf(stderr, "bench_stops: %s: %s\n", argv[1], strerror(-err));
+		(void)fprintf(stderr, "bench_engine: %s: %s\n", argv[1], strerror(-err));
 		return CANNOT_RUN;
 	}
 	int status = 0;
