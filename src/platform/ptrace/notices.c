@@ -56,6 +56,12 @@ static int open_signals(sigset_t *former)
 	return fd;
 }
 
+/* Is who is woken up by the listener, or by us, to run where the waker runs? False: as ever. */
+static bool wake_up_here(int listener, bool here)
+{
+	return ioctl(listener, IOCTL_SET_FLAGS, here ? SYNC_WAKE_UP : 0) == 0;
+}
+
 int notices_open(struct notices *notices, pid_t pid, int fd)
 {
 	const int listener = duplicate(pid, fd);
@@ -67,9 +73,13 @@ int notices_open(struct notices *notices, pid_t pid, int fd)
 		close(listener);
 		return signals;
 	}
-	/* Without it they are told nevertheless. */
-	(void)ioctl(listener, IOCTL_SET_FLAGS, SYNC_WAKE_UP);
-	*notices = (struct notices){listener, signals, former, true};
+	*notices = (struct notices){
+		.listener = listener,
+		.signals = signals,
+		.former = former,
+		.ptrace = true,
+		.chooses = wake_up_here(listener, true),
+	};
 	return 0;
 }
 
@@ -115,7 +125,11 @@ bool notices_read(const struct notices *notices, struct seccomp_notif *out)
 void notices_answer(const struct notices *notices, uint64_t id)
 {
 	struct seccomp_notif_resp answer = {.id = id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+	if (notices->chooses)
+		(void)wake_up_here(notices->listener, false);
 	(void)ioctl(notices->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	if (notices->chooses)
+		(void)wake_up_here(notices->listener, true);
 }
 
 void notices_restart(pid_t tid)
