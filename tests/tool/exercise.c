@@ -590,6 +590,55 @@ static void *meet(void *arg)
 	return NULL;
 }
 
+/*
+ * Reserves of their own, which threads change piece by piece, so that the order of their calls is
+ * all the same; and pages that they share, where it is not.
+ */
+static char *shared_pages;
+
+static void *change_reserve(void *arg)
+{
+	enum { PAGES = 2048, STEPS = 1500 };
+	uint32_t random = (uint32_t)(uintptr_t)arg * 7919 + 1;
+	char *p = map(NULL, PAGES * PAGE, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
+	size_t top = 0;
+	for (size_t i = 0; i < STEPS; i++) {
+		random = random * 1103515245 + 12345;
+		const size_t at = top > 4 ? (random >> 18) % (top - 2) : 0;
+		const uint32_t what = (random >> 16) % 8;
+		if (what < 6) {
+			const size_t nr = 1 + (random >> 20) % 4;
+			top = top + nr > PAGES - 8 ? 0 : top;
+			CHECK(mprotect(p + top * PAGE, nr * PAGE, RW) == 0);
+			if (what & 1)
+				p[top * PAGE] = 1;
+			top += nr;
+		} else if (what == 6) {
+			CHECK(mprotect(p + at * PAGE, 2 * PAGE, PROT_READ) == 0);
+		} else {
+			CHECK(mprotect(p + at * PAGE, 2 * PAGE, PROT_NONE) == 0);
+			CHECK(mprotect(p + at * PAGE, 2 * PAGE, RW) == 0);
+			p[at * PAGE] = 1;
+		}
+		if (i % 4 == 0)
+			CHECK(mprotect(shared_pages + (random >> 24) % 4 * PAGE, PAGE,
+				       random >> 22 & 1 ? PROT_NONE : PROT_READ) == 0);
+		if (i % 64 == 0)
+			munmap(map(NULL, 4 * PAGE, RW, ANON, -1, 0), 4 * PAGE);
+	}
+	return NULL;
+}
+
+static void reserves(void)
+{
+	pthread_t ids[6];
+	shared_pages = map(NULL, 4 * PAGE, PROT_NONE, ANON, -1, 0);
+	for (uintptr_t i = 0; i < 6; i++)
+		CHECK(pthread_create(&ids[i], NULL, change_reserve, (void *)i) == 0);
+	for (int i = 0; i < 6; i++)
+		CHECK(pthread_join(ids[i], NULL) == 0);
+}
+
 /* Threads that make their calls at the same time, and none again before all have made theirs. */
 static void meetings(void)
 {
@@ -1048,6 +1097,7 @@ static const struct {
 	{"busy", busy},
 	{"threads", threads},
 	{"meetings", meetings},
+	{"reserves", reserves},
 	{"undisturbed", undisturbed},
 	{"vfork_ends", vfork_ends},
 	{"group_exits", group_exits},

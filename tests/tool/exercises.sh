@@ -35,7 +35,7 @@ for name in "$@"; do
 	done
 	# One thread alone can be followed exactly: the kernel keeps no boundary that we do not.
 	case $name in
-	threads | meetings | undisturbed | vfork_ends | group_exits | orphans | first_ends | thread_exec | cloned) ;;
+	threads | meetings | reserves | undisturbed | vfork_ends | group_exits | orphans | first_ends | thread_exec | cloned) ;;
 	*)
 		for report in report.json unwatched.json; do
 			grep -q '"kernel_only": 0,' $report || fail "boundaries of $name: $(grep kernel_only $report)"

@@ -230,7 +230,7 @@ void check_maps(struct trace *trace, struct space *space, const struct thread *t
 		return;
 	if (!same_text(space))
 		settle(trace, space, thread, silently || space->uncertain);
-	space->uncertain = false;
+	space->uncertain = space->wants_whole = false;
 	space->nr_near = 0;
 	count_peaks(thread->process);
 	if (!silently) {
@@ -282,6 +282,12 @@ static void check_result(struct trace *trace, struct thread *thread)
 	process_refresh_limits(thread->process);
 }
 
+/* Is another call in flight beside the one that is checked? Then the whole cannot be compared. */
+static bool others_in_flight(const struct space *space)
+{
+	return space->in_flight && space->in_flight->next_in_flight;
+}
+
 void check_call(struct trace *trace, struct thread *thread)
 {
 	struct space *space = thread->process->space;
@@ -306,7 +312,9 @@ void check_call(struct trace *trace, struct thread *thread)
 		count_peaks(thread->process);
 		return;
 	}
-	if (check_capture(space))
+	if (others_in_flight(space))
+		space->wants_whole = true;
+	else if (check_capture(space))
 		check_maps(trace, space, thread, false);
 }
 
@@ -325,9 +333,14 @@ void check_unwatched(struct trace *trace, const struct thread *thread)
 {
 	struct space *space = thread->process->space;
 	const uint64_t before = trace->counts.differences;
-	if (check_seen(trace, thread) || !check_capture(space))
+	if (check_seen(trace, thread))
 		return;
-	check_maps(trace, space, thread, false);
+	if (others_in_flight(space))
+		space->wants_whole = true;
+	else if (check_capture(space))
+		check_maps(trace, space, thread, false);
+	else
+		return;
 	trace->counts.unwatched++;
 	if (thread->predicts_address && trace->counts.differences == before)
 		trace->counts.addresses_predicted++;

@@ -12,8 +12,7 @@
  *   an orphan         as at an exec: its parent has told nothing of it
  *   end of a process  its share in the space goes
  *
- * Two threads of one space can both stand at a memory call. The kernel would make the calls in one
- * order and the model perhaps in the other; so the second one waits until the first is through.
+ * Calls of one space are made one after the other, mostly: see turns.c.
  *
  * Children inherit the space as it is when the parent's event comes, before either has gone on.
  */
@@ -90,59 +89,8 @@ static void free_thread(struct thread *thread)
 	free(thread);
 }
 
-static void unqueue(struct space *space, struct thread *thread)
-{
-	struct thread **link = &space->first_waiting;
-	space->last_waiting = NULL;
-	while (*link) {
-		if (*link == thread)
-			*link = thread->next_waiting;
-		if (*link) {
-			space->last_waiting = *link;
-			link = &(*link)->next_waiting;
-		}
-	}
-}
-
 /*
- * ---- Calls whose exit is not seen: see unwatched.c ----
- */
-
-/* The thread has stopped, so its call has been made: check it. False: it is in no such call. */
-static bool check_own(struct trace *trace, struct thread *thread)
-{
-	struct space *space = thread->process->space;
-	if (!space || space->in_flight != thread || !thread->unwatched)
-		return false;
-	const uint64_t before = memmap_monotonic_ns();
-	check_unwatched(trace, thread);
-	trace->checks_ns += memmap_monotonic_ns() - before;
-	thread->unwatched = false;
-	space->in_flight = NULL;
-	return true;
-}
-
-/*
- * Is a call in flight still? One whose exit is not seen is over when the maps show that it was
- * made.
- */
-static bool still_in_flight(struct trace *trace, struct space *space)
-{
-	struct thread *thread = space->in_flight;
-	if (!thread || !thread->unwatched)
-		return thread != NULL;
-	const uint64_t before = memmap_monotonic_ns();
-	const bool seen = check_seen(trace, thread);
-	trace->checks_ns += memmap_monotonic_ns() - before;
-	if (seen) {
-		thread->unwatched = false;
-		space->in_flight = NULL;
-	}
-	return !seen;
-}
-
-/*
- * ---- One call at a time ----
+ * ---- Calls ----
  */
 
 static void count_call(struct trace *trace, const struct thread *thread)
@@ -153,73 +101,12 @@ static void count_call(struct trace *trace, const struct thread *thread)
 }
 
 /* What became of a call is known: count it, and keep what is kept of it. */
-static void tell_call(struct trace *trace, struct thread *thread)
+void call_tell(struct trace *trace, struct thread *thread)
 {
 	count_call(trace, thread);
 	record_call(trace, thread);
 	if (trace->counts.calls - trace->calls_at_reverse_check >= CALLS_BETWEEN_REVERSE_CHECKS)
 		check_reverse_maps(trace, thread);
-}
-
-static void begin_call(struct trace *trace, struct thread *thread)
-{
-	struct space *space = thread->process->space;
-	space->in_flight = thread;
-	thread->alone = thread->process->nr_threads == 1;
-	/* Somebody was killed in the midst of a call: what became of it decides about this one. */
-	if (space->uncertain && check_capture(space))
-		check_maps(trace, space, thread, true);
-	record_entry(trace, thread);
-	mirror_entry(trace, thread);
-	thread->call_began = memmap_monotonic_ns();
-	if (!thread->unwatched) {
-		memmap_tracer_resume(trace->tracer, thread->task);
-		return;
-	}
-	memmap_tracer_resume_past_exit(trace->tracer, thread->task);
-	/* Told of now, as the model sees it: the next stop, where it is checked, may be far off. */
-	thread->call.result = thread->predicted;
-	thread->call_ended = thread->call_began;
-	tell_call(trace, thread);
-	/* Most calls have been made by then: better now than while the program waits. */
-	(void)still_in_flight(trace, space);
-}
-
-/* No call is in flight any more: the next one may go. */
-static void next_call(struct trace *trace, struct space *space)
-{
-	space->in_flight = NULL;
-	struct thread *next = space->first_waiting;
-	if (next) {
-		unqueue(space, next);
-		begin_call(trace, next);
-	}
-}
-
-/* The thread has stopped: its call is over, and the next one may go. */
-static void end_own(struct trace *trace, struct thread *thread)
-{
-	if (check_own(trace, thread))
-		next_call(trace, thread->process->space);
-}
-
-/*
- * A thread that goes while its call is in flight, or waits for its turn. `made`: it was not killed,
- * so a call whose exit is not seen has been made.
- */
-static void leave_calls(struct trace *trace, struct thread *thread, bool made)
-{
-	struct space *space = thread->process->space;
-	if (!space)
-		return;
-	if (space->in_flight != thread) {
-		unqueue(space, thread);
-		return;
-	}
-	if (!(made && check_own(trace, thread)) && still_in_flight(trace, space))
-		space->uncertain = true;
-	thread->unwatched = false;
-	next_call(trace, space);
 }
 
 /* The process lets go of its space, to which others may hold on. */
@@ -242,29 +129,13 @@ static void leave_space(struct trace *trace, struct process *process)
  * ---- Events ----
  */
 
-static void enqueue(struct space *space, struct thread *thread)
-{
-	thread->next_waiting = NULL;
-	if (space->first_waiting)
-		space->last_waiting->next_waiting = thread;
-	else
-		space->first_waiting = thread;
-	space->last_waiting = thread;
-}
-
 static void call_entry(struct trace *trace, struct thread *thread,
 		       const struct memmap_traced_call *call)
 {
-	struct space *space = thread->process->space;
-	(void)check_own(trace, thread);
+	(void)turns_own_made(trace, thread);
 	thread->call = *call;
 	thread->id = call_by_number(call->number);
-	enqueue(space, thread);
-	const struct thread *before = space->in_flight;
-	if (!before || (before->unwatched && !still_in_flight(trace, space)))
-		next_call(trace, space);
-	else if (before->unwatched) /* Nobody may ever hear of it again, unless asked for. */
-		memmap_tracer_halt(trace->tracer, before->task);
+	turns_ask(trace, thread);
 }
 
 static void call_exit(struct trace *trace, struct thread *thread, int64_t result)
@@ -272,7 +143,7 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 	struct space *space = thread->process->space;
 	thread->call.result = result;
 	thread->call_ended = memmap_monotonic_ns();
-	if (space->in_flight != thread) {
+	if (!turns_is_in_flight(space, thread)) {
 		/* It was let go when the space was in other hands: nothing was mirrored. */
 		count_call(trace, thread);
 		memmap_tracer_resume(trace->tracer, thread->task);
@@ -291,8 +162,8 @@ static void call_exit(struct trace *trace, struct thread *thread, int64_t result
 		check_call(trace, thread);
 		trace->checks_ns += memmap_monotonic_ns() - before;
 	}
-	tell_call(trace, thread);
-	next_call(trace, space);
+	call_tell(trace, thread);
+	turns_end(trace, thread);
 }
 
 /* Give the process of `thread` a new space, from what the kernel shows. False: there is none. */
@@ -320,7 +191,11 @@ static bool new_space(struct trace *trace, struct thread *thread)
 static void exec(struct trace *trace, struct thread *thread)
 {
 	struct process *process = thread->process;
-	leave_calls(trace, thread, process->nr_threads == 1);
+	const bool is_alone = process->nr_threads == 1;
+	turns_leave(trace, thread, is_alone);
+	/* The others are gone, whether that has been told or not. */
+	for (struct thread *other = process->threads; other; other = other->next)
+		turns_leave(trace, other, false);
 	leave_space(trace, process);
 	process->nr_threads = 1;
 	process_renew(process);
@@ -480,11 +355,10 @@ static void clone_between_calls(struct trace *trace, struct thread *thread,
 				const struct memmap_trace_event *ev)
 {
 	struct space *space = thread->process->space;
-	(void)check_own(trace, thread);
-	(void)still_in_flight(trace, space);
+	(void)turns_own_made(trace, thread);
+	(void)turns_in_flight(trace, space);
 	clone_child(trace, thread, ev);
-	if (!space->in_flight)
-		next_call(trace, space);
+	turns_go_on(trace, space);
 }
 
 /* Was it neither killed nor ended by another thread, in the midst of a call? */
@@ -499,7 +373,7 @@ static void thread_exiting(struct trace *trace, struct thread *thread,
 {
 	struct process *process = thread->process;
 	struct space *space = process->space;
-	leave_calls(trace, thread, ended_by_itself(thread, ev->status));
+	turns_leave(trace, thread, ended_by_itself(thread, ev->status));
 	if (!space)
 		return;
 	/*
@@ -507,10 +381,10 @@ static void thread_exiting(struct trace *trace, struct thread *thread,
 	 * still; as long as no call is being made, none can be without us.
 	 */
 	const bool is_first = thread->task->tid == process->pid;
-	if ((process->nr_threads == 1 || is_first) && !still_in_flight(trace, space)) {
+	if ((process->nr_threads == 1 || is_first) && !turns_in_flight(trace, space)) {
 		if (space->nr_near > 0 && check_capture(space))
 			check_maps(trace, space, thread, false);
-		next_call(trace, space);
+		turns_go_on(trace, space);
 	}
 	if (process->nr_threads > 1 && !(is_first && ev->ends_process))
 		return;
@@ -533,7 +407,7 @@ static void thread_exiting(struct trace *trace, struct thread *thread,
 static void thread_exited(struct trace *trace, struct thread *thread, int status)
 {
 	struct process *process = thread->process;
-	leave_calls(trace, thread, ended_by_itself(thread, status));
+	turns_leave(trace, thread, ended_by_itself(thread, status));
 	if (--process->nr_threads == 0) {
 		leave_space(trace, process);
 		files_forget_process(trace->files, process->pid);
@@ -575,7 +449,7 @@ static void handle(struct trace *trace, const struct memmap_trace_event *ev)
 		break;
 	case MEMMAP_TRACE_EXEC:
 		if (ev->former_user)
-			leave_calls(trace, ev->former_user, true);
+			turns_leave(trace, ev->former_user, true);
 		free_thread(ev->former_user);
 		if (thread)
 			exec(trace, thread);
@@ -589,7 +463,7 @@ static void handle(struct trace *trace, const struct memmap_trace_event *ev)
 		break;
 	case MEMMAP_TRACE_HALTED:
 		if (thread)
-			end_own(trace, thread);
+			turns_halted(trace, thread);
 		break;
 	case MEMMAP_TRACE_EXITING:
 		if (thread)

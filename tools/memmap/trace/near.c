@@ -144,8 +144,10 @@ bool check_near_decides(const struct trace *trace, const struct space *space)
 {
 	struct memmap_mm_stats stats;
 	memmap_mm_get_stats(space->mm, &stats);
+	/* As long as calls are in flight side by side, the whole has to wait. */
+	const bool several = space->in_flight && space->in_flight->next_in_flight;
 	return !trace->options->whole && !trace->cannot_query && !space->uncertain &&
-	       !whole_is_due(space, stats.nr_vmas);
+	       (several || !whole_is_due(space, stats.nr_vmas));
 }
 
 bool check_near(struct trace *trace, struct space *space, const struct thread *thread)

@@ -7,7 +7,8 @@
  *   struct space     one address space: the model of it, and how to look at the kernel's. Shared by
  *                    the processes that share memory (vfork, clone(CLONE_VM)); referenced by each
  *
- * The memory calls of one space never overlap: the second waits, stopped, in the space's queue.
+ * The memory calls of one space that could meet never overlap: the second waits, stopped, in the
+ * space's queue.
  *
  * Locking: none
  */
@@ -51,11 +52,12 @@ struct space {
 	size_t next_empty;
 	struct memmap_text text;
 	struct process *limits_of; /* whose limits the model has now */
-	struct thread *in_flight;  /* whose call is being made */
+	struct thread *in_flight;  /* whose calls are being made: see turns.c */
 	struct thread *first_waiting, *last_waiting;
 	bool born_beside; /* copied while other threads ran: what they did just then is open */
 	bool brk_unknown; /* attached to: where within a page the break is has not been seen */
 	bool uncertain;   /* a call was cut off by a death: the kernel's view is taken over next */
+	bool wants_whole; /* what a call was about was not as expected: the whole will tell */
 	struct userfault *userfaults; /* with which something is registered: mirror_userfault.c */
 	struct image *image;          /* what the log has told of it; NULL: nothing */
 	size_t nr_near;               /* calls since the whole of maps was compared */
@@ -75,7 +77,8 @@ struct thread {
 	struct process *process;
 	struct thread *next, **link; /* the process's threads */
 	struct memmap_task *task;
-	struct thread *next_waiting;
+	struct thread *next_waiting, *next_in_flight;
+	struct memmap_addr_range around; /* what the call in flight may cut or join: see turns.c */
 	/* The call at hand. */
 	struct memmap_traced_call call;
 	enum call_id id;

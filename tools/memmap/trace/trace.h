@@ -111,6 +111,41 @@ int trace_command(const struct trace_options *options);
 /** Deal with every event until nobody is left, or until the trace cannot go on. */
 void trace_events(struct trace *trace);
 
+/** What became of a call is known: count it, and keep what is kept of it. */
+void call_tell(struct trace *trace, struct thread *thread);
+
+/* ---- turns.c: whose call may be made when ---- */
+
+/** The thread stands at its call's entry: begin it, or have it wait for its turn. */
+void turns_ask(struct trace *trace, struct thread *thread);
+
+/** Is a call of the thread in flight? */
+bool turns_is_in_flight(const struct space *space, const struct thread *thread);
+
+/** Is a call of anybody, still? One whose exit is not seen is over when the maps show it. */
+bool turns_in_flight(struct trace *trace, struct space *space);
+
+/**
+ * The thread has stopped, so its call whose exit is not seen has been made: check it. False: it is
+ * in no such call.
+ */
+bool turns_own_made(struct trace *trace, struct thread *thread);
+
+/** The same, and then those that waited may go. */
+void turns_halted(struct trace *trace, struct thread *thread);
+
+/** The thread's call is over and has been checked. */
+void turns_end(struct trace *trace, struct thread *thread);
+
+/** Those that wait may go, as far as what is in flight lets them. */
+void turns_go_on(struct trace *trace, struct space *space);
+
+/**
+ * The thread goes while its call is in flight, or waits for its turn. `made`: it was not killed, so
+ * a call whose exit is not seen has been made.
+ */
+void turns_leave(struct trace *trace, struct thread *thread, bool made);
+
 /* ---- findings.c: what is found ---- */
 
 /** Note a difference. Lack of memory loses its words, not its being counted. */

@@ -94,9 +94,6 @@ bool may_go_unwatched(const struct trace *trace, const struct thread *thread, bo
 	/* Only the whole will tell: others would have to halt it to know that it was made. */
 	if (!check_near_decides(trace, thread->process->space))
 		return false;
-	/* Somebody waits for the end of this call, and would have to halt it. */
-	if (thread->process->space->first_waiting)
-		return false;
 	/* The kernel answers a break that cannot be with the one that is. */
 	if (thread->id == CALL_BRK && thread->predicted != (int64_t)thread->call.args[0])
 		return false;
