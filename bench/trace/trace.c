@@ -81,7 +81,10 @@ static const struct workload workloads[] = {
 	 "seq | sort -R, two threads",
 	 {"sh", "-c", "seq 200000 | sort -R --parallel=2 -S 20M"}},
 	{"go", "go list std: a garbage collector's threads", {"go", "list", "std"}},
-	{"threads", "python3, four threads of malloc", {"/usr/bin/python3", "-c", FOUR_THREADS}},
+	{"arenas", "C, four threads of malloc, each in an arena", {MEMMAP_ARENAS}},
+	{"threads",
+	 "python3, four threads of malloc in turns",
+	 {"/usr/bin/python3", "-c", FOUR_THREADS}},
 	/* Processes. */
 	{"build",
 	 "four times gcc -O2 -c, two at a time",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls whose exit need not be seen.
+ * Calls whose exit need not be seen. (How such a call is told, by a stop or by a notice, is the
+ * engine's affair: platform/ptrace/notices.h.)
  *
  * A stop costs more than most calls. Where the model says that a call will succeed, and success
  * shows in maps, the program is not stopped at the call's exit: at the thread's next stop, or when
